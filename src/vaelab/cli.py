@@ -1,0 +1,117 @@
+"""The front desk of both doors: Hydra behind it, one line for every mistake of the user's."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hydra import compose, initialize_config_dir, main
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vaelab.config import config_dir, did_you_mean
+from vaelab.errors import Interrupted, UserError
+
+
+def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Compose `configs/<config_name>.yaml` with the command line's overrides and do the job with it.
+
+    Exit status: 0 done, 1 a mistake that the user can mend (one line says which), 130 and 143 interrupted.
+    """
+    # Hydra then hands every exception on instead of printing it in its own way.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    register_resolvers()
+    try:
+        main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job))()
+    except UserError as error:
+        fail(str(error), error.status)
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(explain(error, config_name))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        fail(f"{error.strerror}: {error.filename or 'while writing'}; free some space or choose another folder")
+    except KeyboardInterrupt:
+        fail("interrupted", status=130)
+
+
+def _reporting(job: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """The job, telling a mistake at once; in a sweep the other jobs are then carried on."""
+
+    @functools.wraps(job)
+    def told(config: DictConfig) -> Any:
+        try:
+            return job(config)
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(error, Interrupted):
+                print(f"vaelab: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+                raise
+            fail(str(error), error.status)
+
+    return told
+
+
+def fail(line: str, status: int = 1) -> None:
+    """Print one line to stderr and leave."""
+    print(f"vaelab: {line}", file=sys.stderr)
+    sys.exit(status)
+
+
+def register_resolvers() -> None:
+    """`${either:a,b}`: a if it is given, else b."""
+    OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """One line that says what is wrong, with the nearest right name where a name is wrong."""
+    text = str(error)
+    if option := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n(.*)", text, re.DOTALL):
+        group, choices = option[2], [line.strip() for line in option[3].splitlines() if line.strip()]
+        word = option[1].removeprefix(f"{group}/")
+        return f"there is no {group}={word}{did_you_mean(word, choices)}"
+    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
+        return _unknown_key(key[1] or key[2], config_name)
+    if group_match := re.search(r"Could not override '(\w+)'\.\nNo match in the defaults list", text):
+        return _unknown_key(group_match[1], config_name)
+    if missing := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{missing[1]} has no value: give {missing[1]}=…"
+    return " ".join(text.split("\n    full_key")[0].split())
+
+
+def _unknown_key(key: str, config_name: str) -> str:
+    known = _all_keys(config_name)
+    return f"there is no setting {key}{did_you_mean(key, known) if known else ''}"
+
+
+def _all_keys(config_name: str) -> list[str]:
+    """Every key of the configuration with its groups as chosen on the command line, if these compose."""
+    groups = [word for word in sys.argv[1:] if re.fullmatch(r"\w+=\w+", word)]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        for chosen in (groups, []):
+            try:
+                config = compose(config_name, overrides=chosen)
+            except Exception:
+                continue
+            return _keys(config)
+    return []
+
+
+def _keys(node: DictConfig, prefix: str = "") -> list[str]:
+    keys = []
+    for key in node:
+        if not str(key).startswith("_"):
+            keys.append(prefix + str(key))
+            value = node._get_node(key)
+            if isinstance(value, DictConfig) and not value._is_none():
+                keys += _keys(value, f"{prefix}{key!s}.")
+    return keys

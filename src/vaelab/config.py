@@ -1,0 +1,128 @@
+"""Configurations: where they lie, how they become objects, and how a mistake in one is told."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Union
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from vaelab.errors import UserError
+
+# Where objects that a checkpoint names may come from: a checkpoint must not be able to run anything else.
+ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.", "vaelab.tasks.")
+
+
+def config_dir() -> Path:
+    """The folder of configurations: inside the installed package, else beside `src/` in a checkout."""
+    package = Path(__file__).parent
+    shipped = package / "configs"
+    return shipped if shipped.is_dir() else package.parents[1] / "configs"
+
+
+def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
+    """The object that a configuration node names, made by Hydra after its settings were checked.
+
+    Raises:
+        UserError: for a target outside of vaelab's rooms, an unknown setting or one of the wrong type.
+    """
+    from hydra.utils import instantiate
+
+    check_targets(config)
+    return instantiate(config, *args, _convert_="all", **kwargs)
+
+
+def check_targets(node: Any, path: str = "") -> None:
+    """Check every `_target_` below a node, and the types of the settings beside it.
+
+    Raises:
+        UserError: naming the setting by its path.
+    """
+    if isinstance(node, ListConfig):
+        for item in node:
+            check_targets(item, path)
+    elif isinstance(node, DictConfig):
+        if "_target_" in node:
+            check_settings(_target(node._target_, path), node)
+        for key in node:
+            check_targets(node[key], f"{path}.{key!s}" if path else str(key))
+
+
+def _target(name: str, path: str) -> Any:
+    from hydra.utils import get_object
+
+    try:
+        found = get_object(name)
+    except Exception as error:
+        raise UserError(f"{path}._target_={name} cannot be found: {str(error).splitlines()[0]}") from error
+    # The object's own home counts, not the way to it: vaelab.run.torch.load must not pass.
+    if not getattr(found, "__module__", "").startswith(ROOMS):
+        raise UserError(f"_target_={name} lies outside of vaelab's rooms and is not run")
+    return found
+
+
+def check_settings(target: Any, node: DictConfig) -> None:
+    """Check the names and types of a node's settings against what a class or function takes.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(function)
+    known = list(inspect.signature(target).parameters)
+    for key, value in node.items():
+        full = node._get_full_key(key)
+        if str(key).startswith("_"):
+            continue
+        if key not in known:
+            raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")
+        plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        if key in hints and not isinstance(plain, dict) and not _fits(plain, hints[key]):
+            raise UserError(f"{full}={plain} is not {_words(hints[key])}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple and isinstance(value, list):
+        return True
+    if isinstance(origin, type) and isinstance(value, list) and issubclass(list, origin):
+        return not arguments or all(_fits(item, arguments[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool, type(None)) else origin is None and hint not in (list, tuple)
+
+
+def _words(hint: Any) -> str:
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(option) for option in arguments)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if arguments and isinstance(origin, type) and issubclass(list, origin):
+        return f"a list, each {_words(arguments[0])}"
+    return names.get(hint, "of a type that it can take")
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """«: did you mean X?», or the choices where none is near."""
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f": did you mean {near[0]}?"
+    return f": there are {', '.join(sorted(known))}" if known else ""

@@ -1,0 +1,1 @@
+"""Sources, codecs and the in-memory DataModule."""

@@ -1,0 +1,1 @@
+"""Raw items to what a net sees, and back."""

@@ -1,0 +1,44 @@
+"""Pictures: bytes to [0, 1] and back."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from vaelab.data.codecs.base import Codec, Encoded
+from vaelab.data.codecs.checks import require_finite
+from vaelab.errors import UserError
+
+Binarisation = Literal["none", "dynamic", "threshold"]
+
+
+class PictureCodec(Codec):
+    """Pictures of 0 to 255 scaled to [0, 1], and made black and white if asked for.
+
+    `dynamic` binarisation draws each pixel anew from a Bernoulli of its grey (Salakhutdinov and Murray, 2008)
+    and is its expectation, the grey itself, where there is no generator; `threshold` parts them at one half.
+    """
+
+    on_the_fly = True
+
+    def __init__(self, binarisation: Binarisation = "none") -> None:
+        """Raise `UserError` if there is no such binarisation."""
+        super().__init__()
+        if binarisation not in get_args(Binarisation):
+            raise UserError(f"binarisation={binarisation}: give none, dynamic or threshold")
+        self.binarisation = binarisation
+
+    def encode(self, raw: Tensor, level: Tensor | None = None, generator: torch.Generator | None = None) -> Encoded:
+        """`(batch, channels, height, width)` of 0 to 255 to float32 in [0, 1]; the level is 0."""
+        require_finite(raw)
+        x = raw.float() / 255
+        if self.binarisation == "threshold":
+            x = (x > 0.5).float()
+        elif self.binarisation == "dynamic" and generator is not None:
+            x = torch.bernoulli(x, generator=generator)
+        return Encoded(x, x.new_zeros(len(x)))
+
+    def decode(self, x: Tensor, level: Tensor | None = None) -> Tensor:
+        """Back to uint8 of 0 to 255; what lies outside [0, 1] is cut to it."""
+        require_finite(x)
+        return (x.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -1,0 +1,114 @@
+"""Batches from in-memory tensors by index: no worker, no per-item collate, the same order after a resume."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelab.data.batch import Batch
+from vaelab.data.codecs.base import Codec
+
+
+@dataclass
+class Store:
+    """One split in memory: encoded already, or raw where the codec encodes on the fly.
+
+    `x` (and `target`, None where x is its own target) are `(items, channels, *size)`; `label` and `level` `(items,)`.
+    """
+
+    x: Tensor
+    target: Tensor | None
+    label: Tensor
+    level: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device) -> "Store":
+        """The same split on a device; a copy only where it was elsewhere."""
+        target = None if self.target is None else self.target.to(device)
+        return Store(self.x.to(device), target, self.label.to(device), self.level.to(device))
+
+
+def stream_seed(*numbers: int) -> int:
+    """One 63-bit seed from several small numbers, so that each (seed, epoch, batch) has a stream of its own."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state ^ (number + 1)) * 0xD1342543DE82EF95 % 2**64
+        state ^= state >> 29
+    return state >> 1
+
+
+class IndexLoader:
+    """Draws batches of a `Store`; a pure function of (seed, epoch, rank) and the batch's number.
+
+    With `shuffle`, every epoch has its own order; `epoch` is asked when an iteration begins. `state_dict` holds how
+    many batches of the epoch were drawn: loaded, the next iteration goes on behind them. Each of `world` processes
+    draws its own, equally many, share.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        codec: Codec,
+        batch_size: int,
+        *,
+        seed: int,
+        shuffle: bool = False,
+        epoch: Callable[[], int] = lambda: 0,
+        flip: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.store, self.codec, self.batch_size = store, codec, batch_size
+        self.seed, self.shuffle, self.epoch, self.flip = seed, shuffle, epoch, flip
+        self.rank, self.world = rank, world
+        self.drawn = self.resumed_at = 0
+        self.generator = torch.Generator(store.x.device)
+
+    def __len__(self) -> int:
+        return -(-(len(self.store) // self.world if self.shuffle else self._share()) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.epoch() if self.shuffle else 0
+        order = self._order(epoch)
+        start, self.resumed_at = self.resumed_at, 0
+        for k in range(start, len(self)):
+            self.drawn = k + 1
+            yield self._batch(order[k * self.batch_size : (k + 1) * self.batch_size], epoch, k)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the epoch the loader stands."""
+        return {"drawn": self.drawn % len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind the batches that were drawn."""
+        self.resumed_at = state["drawn"]
+
+    def _share(self) -> int:
+        return len(range(self.rank, len(self.store), self.world))
+
+    def _order(self, epoch: int) -> Tensor:
+        device = self.store.x.device
+        if not self.shuffle:
+            return torch.arange(self.rank, len(self.store), self.world, device=device)
+        shuffler = torch.Generator().manual_seed(stream_seed(self.seed, epoch))
+        order = torch.randperm(len(self.store), generator=shuffler)
+        equal = len(self.store) // self.world * self.world
+        return order[self.rank : equal : self.world].to(device)
+
+    def _batch(self, index: Tensor, epoch: int, k: int) -> Batch:
+        store = self.store
+        x = store.x.index_select(0, index)
+        label, level = store.label.index_select(0, index), store.level.index_select(0, index)
+        if self.codec.on_the_fly or self.flip:
+            self.generator.manual_seed(stream_seed(self.seed, epoch, k, self.rank))
+        if self.codec.on_the_fly:
+            x, level = self.codec.encode(x, generator=self.generator)
+        target = x if store.target is None else store.target.index_select(0, index)
+        if self.flip:
+            chosen = torch.rand(len(x), generator=self.generator, device=x.device) < 0.5
+            x = target = torch.where(chosen.view(-1, 1, 1, 1), x.flip(-1), x)
+        return Batch(x, target, label, level)

@@ -1,0 +1,167 @@
+"""The in-memory DataModule: a source and a codec in, batches out."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from vaelab.data.codecs.base import Codec
+from vaelab.data.items import Items, Signature
+from vaelab.data.loader import IndexLoader, Store
+from vaelab.data.sources.base import Source
+from vaelab.data.split import SPLITS, split_items
+from vaelab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the data turned out to be, told before the first step.
+
+    `counts` are the items of each split; `low` and `high` bound the encoded values; `typical_level` is the codec's.
+    """
+
+    signature: Signature
+    shape: tuple[int, ...]
+    counts: dict[str, int]
+    low: float
+    high: float
+    fingerprint: str
+
+
+class DataModule(L.LightningDataModule):
+    """Reads a source once, splits it by group, fits the codec on the training split and serves batches by index.
+
+    `prepare()` does the work, once, before any model exists, because the data's shape decides the nets'. A codec that
+    comes `fitted` (a trained run's) stays as it is.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        codec: Codec,
+        *,
+        batch_size: int = 128,
+        split: Sequence[float] = (0.8, 0.1, 0.1),
+        flip: bool = False,
+        seed: int = 0,
+        fitted: bool = False,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"dataset.batch_size must be at least 1, not {batch_size}")
+        self.source, self.codec, self.batch_size = source, codec, batch_size
+        self.fractions, self.flip, self.seed, self.fitted = split, flip, seed, fitted
+        self.items: Items
+        self.index: dict[str, Tensor] = {}
+        self.stores: dict[str, Store] = {}
+
+    def prepare(self) -> Found:
+        """Load, split, fit and encode; say what was found."""
+        if not self.stores:
+            self.items = self.source.load()
+            self._check_flip()
+            self.index = split_items(self.items, self.fractions, self.seed)
+            if not self.fitted:
+                self.codec.fit(self.items.raw[self.index["train"]])
+            self.stores = {name: self._store(self.index[name]) for name in SPLITS}
+        return self._found()
+
+    def factors(self, split: str) -> dict[str, Tensor]:
+        """The known truths of one split's items, in order."""
+        return {name: values[self.index[split]] for name, values in self.items.factors.items()}
+
+    def loader(self, split: str, batch_size: int | None = None) -> IndexLoader:
+        """The split in its own order, drawn with a fixed seed: the same batches at every call."""
+        return IndexLoader(self.stores[split], self.codec, batch_size or self.batch_size, seed=self.seed)
+
+    def inputs(self, split: str, limit: int) -> Tensor:
+        """The first `limit` encoded items of a split, `(items, channels, *size)`, on the CPU."""
+        rows, seen = [], 0
+        for batch in self.loader(split, batch_size=1024):
+            rows.append(batch.x.cpu())
+            seen += len(batch.x)
+            if seen >= limit:
+                break
+        return torch.cat(rows)[:limit]
+
+    def train_dataloader(self) -> IndexLoader:
+        """Shuffled anew each epoch; on a resumed run exactly where it stopped."""
+        assert self.trainer is not None
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return IndexLoader(
+            self._on_device("train"),
+            self.codec,
+            self.batch_size,
+            seed=self.seed,
+            shuffle=True,
+            epoch=lambda: progress.processed,
+            flip=self.flip,
+            rank=self.trainer.global_rank,
+            world=self.trainer.world_size,
+        )
+
+    def val_dataloader(self) -> IndexLoader:
+        """The validation split."""
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> IndexLoader:
+        """The test split."""
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, split: str) -> IndexLoader:
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        store = self._on_device(split)
+        # Evaluation keeps no gradients: larger batches than training's cost no more memory and fewer calls.
+        size = max(self.batch_size, 256)
+        return IndexLoader(store, self.codec, size, seed=self.seed, rank=rank, world=world)
+
+    def _on_device(self, split: str) -> Store:
+        assert self.trainer is not None
+        self.stores[split] = self.stores[split].to(self.trainer.strategy.root_device)
+        return self.stores[split]
+
+    def _check_flip(self) -> None:
+        if self.flip and self.items.kind != "picture":
+            raise UserError(f"dataset.flip=true mirrors pictures; these are {self.items.kind}s: leave it false")
+
+    def _store(self, index: Tensor) -> Store:
+        items = self.items
+        raw = items.raw[index]
+        label = torch.full((len(index),), -1) if items.label is None else items.label[index]
+        if self.codec.on_the_fly:
+            return Store(raw, None, label, torch.zeros(len(index)))
+        x, level = self.codec.encode(raw)
+        target = None if items.clean is None else self.codec.encode(items.clean[index], level)[0]
+        return Store(x, target, label, level)
+
+    def _found(self) -> Found:
+        first = next(iter(self.loader("train", batch_size=1)))
+        low, high = self._range()
+        counts = {name: len(store) for name, store in self.stores.items()}
+        shape = cast(tuple[int, ...], tuple(first.x.shape[1:]))
+        return Found(Signature.of(self.items), shape, counts, low, high, self._fingerprint())
+
+    def _range(self) -> tuple[float, float]:
+        lows, highs = [], []
+        for store in self.stores.values():
+            tensor = store.x if store.target is None else store.target
+            ends = torch.stack([tensor.min(), tensor.max()]).view(2, 1, 1, 1)
+            ends = self.codec.encode(ends).x if self.codec.on_the_fly else ends
+            lows.append(float(ends.min()))
+            highs.append(float(ends.max()))
+        return min(lows), max(highs)
+
+    def _fingerprint(self) -> str:
+        """A short hash of the raw items: the same data, the same fingerprint."""
+        import hashlib
+
+        digest = hashlib.blake2b(digest_size=8)
+        digest.update(self.items.raw.contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Where data come from: simulators, and files of the user's own."""

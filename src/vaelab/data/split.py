@@ -1,0 +1,49 @@
+"""Training, validation and test items, chosen so that nothing leaks."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vaelab.data.items import Items
+from vaelab.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+def split_items(items: Items, fractions: Sequence[float], seed: int) -> dict[str, Tensor]:
+    """Indices of the items of each split, by the published fold if there is one, else by `fractions` and `seed`.
+
+    Items of one group stay together, so a split may miss its fraction by part of a group.
+
+    Raises:
+        UserError: if the fractions are not three positive numbers, or there are fewer than three groups.
+    """
+    if items.fold is not None:
+        fold = items.fold
+    else:
+        if len(fractions) != 3 or min(fractions) <= 0:
+            raise UserError(f"dataset.split must be three positive fractions, such as [0.8,0.1,0.1], not {fractions}")
+        group = torch.arange(len(items)) if items.group is None else items.group
+        fold = _fold_of_groups(group, fractions, seed)
+    return {name: torch.nonzero(fold == k).flatten() for k, name in enumerate(SPLITS)}
+
+
+def _fold_of_groups(group: Tensor, fractions: Sequence[float], seed: int) -> Tensor:
+    """The fold of every item: shuffled groups fill validation, then test; the rest is for training."""
+    _, number, sizes = torch.unique(group, return_inverse=True, return_counts=True)
+    if len(sizes) < 3:
+        raise UserError(
+            f"{len(group)} items in {len(sizes)} independent groups (recordings, distinct files) cannot be split "
+            "into training, validation and test: give at least 3"
+        )
+    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
+    ends = torch.cumsum(sizes[order], 0) / len(group)
+    val, test = (fraction / sum(fractions) for fraction in fractions[1:])
+    # At least one group each, however coarse the groups are.
+    groups_in_val = int((ends <= val).sum().clamp(1, len(sizes) - 2))
+    groups_in_test = int((ends[groups_in_val:] <= val + test).sum().clamp(1, len(sizes) - 1 - groups_in_val))
+    fold_of_group = torch.zeros_like(order)
+    fold_of_group[order[:groups_in_val]] = 1
+    fold_of_group[order[groups_in_val : groups_in_val + groups_in_test]] = 2
+    return fold_of_group[number]

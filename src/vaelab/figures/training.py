@@ -1,0 +1,57 @@
+"""How a run went: every measure over the steps, training beside validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vaelab.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    PALE,
+    RED,
+    axis_labels,
+    legend_above,
+    small_multiples,
+    title,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOOKS = {"train": (BLUE, 0.9), "val": (RED, 1.4), "test": (GREEN, 1.4)}
+TITLES = {
+    "elbo": "ELBO (nats)",
+    "log_likelihood": "log-likelihood (nats)",
+    "kl": "KL (nats)",
+    "beta": "beta",
+}
+
+
+def history_curves(history: dict[str, list[tuple[int, float]]]) -> Figure:
+    """One panel a measure over the steps, training blue, validation red; the ELBO, its parts and beta first.
+
+    Args:
+        history: the measure's name, with its split before a slash where it has one (`train/elbo`, `val/kl`,
+            `beta`), to its `(step, value)` pairs in order.
+    """
+    measures = {name.rpartition("/")[2] for name in history}
+    order = [name for name in TITLES if name in measures] + sorted(measures - set(TITLES))
+    drawn, panels = small_multiples(len(order), min(len(order), 2), panel_height=1.5, shared=False)
+    for panel, measure in zip(panels, order, strict=True):
+        for split, points in _splits(history, measure).items():
+            colour, width = LOOKS.get(split, (INK, 1.2))
+            panel.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=split)
+        panel.grid(axis="y", color=PALE, linewidth=0.4)
+        title(panel, TITLES.get(measure, measure.replace("_", " ")))
+    axis_labels(drawn, "step")
+    if any(split for name in history if (split := name.rpartition("/")[0])):
+        legend_above(drawn, panels[0])
+    return drawn
+
+
+def _splits(history: dict[str, list[tuple[int, float]]], measure: str) -> dict[str, list[tuple[int, float]]]:
+    """The measure's points by split; a measure that has none stands under the empty name."""
+    parted = [(*name.rpartition("/"), points) for name, points in history.items() if points]
+    found = {split: points for split, _, name, points in parted if name == measure}
+    return {split: found[split] for split in sorted(found, key=[*LOOKS, *found].index)}

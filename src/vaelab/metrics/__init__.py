@@ -1,0 +1,1 @@
+"""Measures, and the classical baselines they stand beside."""

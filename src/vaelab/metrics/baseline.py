@@ -1,0 +1,52 @@
+"""What every net stands beside: the mean of the training split, and PCA fitted on it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def mean_reconstruction(train: Tensor, test: Tensor) -> Tensor:
+    """The mean training item `(items, *size)`, repeated for every test item: shaped as `test`."""
+    return train.mean(dim=0).expand_as(test)
+
+
+def pca_reconstruction(train: Tensor, test: Tensor, components: int, seed: int = 0) -> Tensor:
+    """Test items projected on the leading principal components of the training items: the best linear code.
+
+    Eckart and Young (1936): no linear code of that size has a smaller squared error on the training items.
+    scikit-learn chooses the solver; for large items the randomised one (Halko et al. 2011), hence the seed.
+
+    Args:
+        train: `(items, *size)`, all that the fit sees.
+        test: `(items, *size)`.
+        components: size of the code; at most as many as there are training items or dimensions are used.
+        seed: of the randomised solver.
+
+    Returns:
+        Shaped as `test`, on its device, float32.
+    """
+    from sklearn.decomposition import PCA
+
+    seen, unseen = _rows(train), _rows(test)
+    pca = PCA(min(components, *seen.shape), random_state=seed).fit(seen)
+    recovered = pca.inverse_transform(pca.transform(unseen))
+    return torch.as_tensor(recovered, dtype=torch.float32, device=test.device).reshape(test.shape)
+
+
+def _rows(items: Tensor) -> np.ndarray:
+    return items.detach().flatten(1).cpu().numpy()
+
+
+def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
+    """Draw `(n, ...)` from the one Gaussian with the training items' mean and covariance: a linear generator.
+
+    Args:
+        train: `(items, ...)`.
+        n: how many to draw.
+        seed: of the draws.
+    """
+    rows = train.flatten(1).double()
+    centred = (rows - rows.mean(0)) / max(len(rows) - 1, 1) ** 0.5
+    _, sizes, directions = torch.linalg.svd(centred, full_matrices=False)
+    noise = torch.randn(n, len(sizes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (rows.mean(0) + (noise * sizes) @ directions).float().unflatten(1, train.shape[1:])

@@ -1,0 +1,1 @@
+"""Architectures: an encoder and a decoder from shapes."""

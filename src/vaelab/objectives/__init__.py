@@ -1,0 +1,1 @@
+"""Likelihoods, latents, beta schedules and the bound."""

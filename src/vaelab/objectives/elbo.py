@@ -1,0 +1,49 @@
+"""The evidence lower bound, in nats per sample: summed over dimensions, averaged over the batch."""
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Terms(NamedTuple):
+    """The two terms of the bound, item by item.
+
+    Attributes:
+        log_likelihood: `(batch,)` log p(target | z) in nats.
+        kl: `(batch, dim)` KL from the posterior to the prior of each latent dimension, in nats.
+    """
+
+    log_likelihood: Tensor
+    kl: Tensor
+
+    def elbo(self) -> Tensor:
+        """`(batch,)` the bound at beta = 1, whatever the training weighs (Kingma and Welling 2014, eq. 3)."""
+        return self.log_likelihood - self.kl.sum(1)
+
+
+def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
+    """The KL that is paid for: no dimension's batch mean below `free_bits` nats (Kingma et al. 2016, eq. 15).
+
+    `(batch, dim)` in, a scalar out.
+    """
+    return kl.mean(0).clamp(min=free_bits).sum()
+
+
+def negative_elbo(terms: Terms, beta: float = 1.0, free_bits: float = 0.0) -> Tensor:
+    """What training minimises: −E[log p(x|z)] + beta · KL, a scalar in nats per sample."""
+    kl = with_free_bits(terms.kl, free_bits) if free_bits > 0 else terms.kl.sum(1).mean()
+    return beta * kl - terms.log_likelihood.mean()
+
+
+def active_units(code_means: Tensor, threshold: float = 0.01) -> Tensor:
+    """`(dim,)` bool: dimensions whose posterior mean varies over the data by more than `threshold`.
+
+    Burda et al. 2016, section 4: A_u = Cov_x(E[u]) > 0.01. Takes `(items, dim)` posterior means.
+    """
+    return code_means.var(0, correction=0) > threshold
+
+
+def bits_per_dim(elbo: float, dims: int) -> float:
+    """−ELBO in bits for each of `dims` dimensions of x, in the codec's units."""
+    return -elbo / (dims * math.log(2.0))

@@ -1,0 +1,235 @@
+"""Latent families: what q(z|x) and p(z) are.
+
+A family has `dim` latent dimensions. The encoder gives `heads · dim` numbers an item, laid out head by head; the
+decoder takes a code of `code_size` numbers. `posterior(params)` gives a posterior whose `kl()` is in nats.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from vaelab.errors import UserError
+from vaelab.objectives.likelihoods import LOG_2PI, gaussian_log_density
+
+
+class Posterior(Protocol):
+    """q(z|x) of a batch."""
+
+    @property
+    def mean(self) -> Tensor:
+        """`(batch, code_size)` the code that a deterministic pass uses."""
+
+    def sample(self) -> Tensor:
+        """`(batch, code_size)` one reparameterised draw."""
+
+    def kl(self) -> Tensor:
+        """`(batch, dim)` KL(q(z|x) ‖ p(z)) of each dimension, in nats."""
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """`(batch,)` log q(code|x) in nats."""
+
+
+@dataclass
+class Latent:
+    """The interface of a family. `dim` None: as many dimensions as the architecture's own code has."""
+
+    dim: int | None = None
+    heads: ClassVar[int] = 1
+    has_prior: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.dim is not None and self.dim < 1:
+            raise UserError(f"latent.dim must be at least 1, not {self.dim}")
+
+    @property
+    def dims(self) -> int:
+        """The number of latent dimensions, once it is known."""
+        if self.dim is None:
+            raise UserError("latent.dim must be given: this architecture has no code of its own")
+        return self.dim
+
+    @property
+    def code_size(self) -> int:
+        """How many numbers the decoder sees."""
+        return self.dims
+
+    def posterior(self, params: Tensor) -> Posterior:
+        """q(z|x) from the encoder's output `(batch, heads · dim)`."""
+        raise NotImplementedError
+
+    def prior_sample(self, n: int) -> Tensor:
+        """`(n, code_size)` codes drawn from p(z) with torch's global generator."""
+        raise NotImplementedError
+
+    def prior_log_prob(self, code: Tensor) -> Tensor:
+        """`(batch,)` log p(code) in nats."""
+        raise NotImplementedError
+
+    def project(self, code: Tensor) -> Tensor:
+        """The nearest valid code: what a mixture or a straight line between codes must go through."""
+        return code
+
+
+@dataclass(frozen=True)
+class GaussianPosterior:
+    """N(mean, exp(log_variance)), `(batch, dim)` each."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self) -> Tensor:
+        """Mean + sigma · noise (Kingma and Welling 2014, eq. 10)."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mean)
+
+    def kl(self) -> Tensor:
+        """½(mean² + sigma² − 1 − log sigma²) of each dimension (Kingma and Welling 2014, appendix B)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """`(batch,)` log density in nats."""
+        return gaussian_log_density(code, self.mean, self.log_variance.exp()).sum(-1)
+
+
+@dataclass
+class Gaussian(Latent):
+    """R^dim with a standard normal prior; the encoder gives mean and log variance."""
+
+    heads: ClassVar[int] = 2
+
+    def posterior(self, params: Tensor) -> GaussianPosterior:  # noqa: D102
+        mean, log_variance = params.chunk(2, dim=1)
+        # The bounds are far outside what training visits; they keep one wild batch from overflowing exp.
+        return GaussianPosterior(mean, log_variance.clamp(-20.0, 10.0))
+
+    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+        return torch.randn(n, self.dims)
+
+    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
+        return -0.5 * (code.square() + LOG_2PI).sum(-1)
+
+
+@dataclass(frozen=True)
+class WrappedNormalPosterior:
+    """Independent phases, each a normal wrapped around the circle.
+
+    `cosine` and `sine` `(batch, dim)` are those of the mean phase, `sigma` `(batch, dim)` its spread in radians.
+    A code is `(cos phases, sin phases)`, `(batch, 2 · dim)`.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+    sigma: Tensor
+
+    NARROW: ClassVar[float] = 0.6
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean phase as a code."""
+        return torch.cat([self.cosine, self.sine], dim=-1)
+
+    def sample(self) -> Tensor:
+        """The mean phase turned by sigma · noise."""
+        turn = self.sigma * torch.randn_like(self.sigma)
+        cosine, sine = torch.cos(turn), torch.sin(turn)
+        return torch.cat([self.cosine * cosine - self.sine * sine, self.sine * cosine + self.cosine * sine], dim=-1)
+
+    def kl(self) -> Tensor:
+        """Log 2π − H(wrapped normal): the prior is uniform on the circle."""
+        narrow = 0.5 * (LOG_2PI + 1) + torch.log(self.sigma)
+        # Below 0.6 rad the wrapped tails hold less than 1e-6: the plain normal's entropy is exact to float32.
+        entropy = torch.where(self.sigma < self.NARROW, narrow, _wide_entropy(self.sigma, self.NARROW))
+        return math.log(2 * math.pi) - entropy
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """`(batch,)` log density per radian of each phase, in nats."""
+        cosine, sine = code.chunk(2, dim=-1)
+        gap = torch.atan2(sine * self.cosine - cosine * self.sine, cosine * self.cosine + sine * self.sine)
+        turns = 2 * math.pi * torch.arange(-4, 5, device=code.device)
+        log_density = gaussian_log_density(
+            gap.unsqueeze(-1) + turns, torch.zeros_like(gap).unsqueeze(-1), self.sigma.square().unsqueeze(-1)
+        )
+        return torch.logsumexp(log_density, dim=-1).sum(-1)
+
+
+def _wide_entropy(sigma: Tensor, smallest: float, points: int = 64, terms: int = 12) -> Tensor:
+    """Entropy in nats of a wrapped normal of `sigma` ≥ `smallest` radians, by its Fourier series.
+
+    p(θ) = (1 + 2 Σ exp(−n²sigma²/2) cos nθ) / 2π (Mardia and Jupp 2000, eq. 3.5.66); the trapezium rule converges
+    exponentially on a circle.
+    """
+    n = torch.arange(1, terms + 1, device=sigma.device)
+    angle = 2 * math.pi * torch.arange(points, device=sigma.device) / points
+    weights = torch.exp(-0.5 * n.square() * sigma.clamp(min=smallest).square().unsqueeze(-1))
+    density = (1 + 2 * weights @ torch.cos(n.unsqueeze(1) * angle)) / (2 * math.pi)
+    return -(density * torch.log(density.clamp(min=1e-12))).mean(-1) * 2 * math.pi
+
+
+@dataclass
+class Circle(Latent):
+    """`dim` phases on the circle S¹ with a uniform prior, for data that come back to where they began.
+
+    The encoder gives a direction (two heads) and a log spread; the decoder sees (cos, sin), so nothing tears.
+    """
+
+    heads: ClassVar[int] = 3
+
+    @property
+    def code_size(self) -> int:
+        """Cosine and sine of each phase."""
+        return 2 * self.dims
+
+    def posterior(self, params: Tensor) -> WrappedNormalPosterior:  # noqa: D102
+        cosine, sine, log_sigma = params.chunk(3, dim=1)
+        radius = torch.sqrt(cosine.square() + sine.square() + 1e-12)
+        return WrappedNormalPosterior(cosine / radius, sine / radius, log_sigma.clamp(-8.0, 1.5).exp())
+
+    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+        phase = 2 * math.pi * torch.rand(n, self.dims)
+        return torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
+
+    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
+        return code.new_full((len(code),), -self.dims * math.log(2 * math.pi))
+
+    def project(self, code: Tensor) -> Tensor:
+        """Onto the circle, along the radius."""
+        cosine, sine = code.chunk(2, dim=-1)
+        radius = torch.sqrt(cosine.square() + sine.square()).clamp(min=1e-6)
+        return torch.cat([cosine / radius, sine / radius], dim=-1)
+
+
+@dataclass(frozen=True)
+class PointPosterior:
+    """All mass on one code `(batch, dim)`: a plain autoencoder."""
+
+    mean: Tensor
+
+    def sample(self) -> Tensor:
+        """The point itself."""
+        return self.mean
+
+    def kl(self) -> Tensor:
+        """Zero: nothing is paid for the code."""
+        return torch.zeros_like(self.mean)
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """A point mass has no density."""
+        raise UserError("latent=point has no density, so no importance-weighted bound: use latent=gaussian")
+
+
+@dataclass
+class Point(Latent):
+    """A plain, deterministic code: no noise, no prior, no KL."""
+
+    has_prior: ClassVar[bool] = False
+
+    def posterior(self, params: Tensor) -> PointPosterior:  # noqa: D102
+        return PointPosterior(params)
+
+    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+        raise UserError("latent=point has no prior: sample with task.density=gmm or task.density=posterior")
+
+    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
+        raise UserError("latent=point has no prior: use latent=gaussian")

@@ -1,0 +1,141 @@
+"""p(x | z): how a decoder's output becomes a density over x.
+
+A likelihood takes the decoder's output `params`, shaped as x, and gives densities in nats per sample (summed over
+all dimensions). `output` says what the decoder's numbers are to a person: `mean` maps them to x's own units.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vaelab.errors import UserError
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Likelihood(nn.Module):
+    """The interface. `support` is the closed interval that x must lie in."""
+
+    support: tuple[float, float] = (-math.inf, math.inf)
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
+        """`(batch,)` log p(target | params) in nats; both `(batch, *shape)`."""
+        raise NotImplementedError
+
+    def mean(self, params: Tensor) -> Tensor:
+        """E[x], shaped as `params`."""
+        return params
+
+    def sample(self, params: Tensor) -> Tensor:
+        """One draw of x, shaped as `params`."""
+        raise NotImplementedError
+
+    def check_support(self, low: float, high: float) -> None:
+        """Refuse data whose smallest and largest value leave the support.
+
+        Raises:
+            UserError: naming the range and the remedy.
+        """
+        if low < self.support[0] or high > self.support[1]:
+            name = type(self).__name__.lower()
+            raise UserError(
+                f"the data run from {low:.4g} to {high:.4g}, outside what likelihood={name} allows "
+                f"[{self.support[0]:g}, {self.support[1]:g}]: use likelihood=gaussian or rescale the data"
+            )
+
+
+def _per_sample(log_density: Tensor) -> Tensor:
+    return log_density.flatten(1).sum(1)
+
+
+class Bernoulli(Likelihood):
+    """Independent Bernoulli with the decoder's output as logits.
+
+    For grey values strictly between 0 and 1 this is the usual cross-entropy, not a normalised density.
+    """
+
+    support = (0.0, 1.0)
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        return _per_sample(-F.binary_cross_entropy_with_logits(params, target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:  # noqa: D102
+        return params.sigmoid()
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return torch.bernoulli(params.sigmoid())
+
+
+def gaussian_log_density(x: Tensor, mean: Tensor, variance: Tensor | float) -> Tensor:
+    """Element-wise log N(x; mean, variance), in nats."""
+    log_variance = torch.log(variance) if isinstance(variance, Tensor) else math.log(variance)
+    return -0.5 * (LOG_2PI + log_variance + (x - mean).square() / variance)
+
+
+class Gaussian(Likelihood):
+    """N(x; decoder's output, sigma²) with one fixed `sigma`, in x's units."""
+
+    def __init__(self, sigma: float = 0.1) -> None:
+        super().__init__()
+        if sigma <= 0:
+            raise UserError(f"likelihood.sigma must be positive, not {sigma}")
+        self.sigma = sigma
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        return _per_sample(gaussian_log_density(target, params, self.sigma**2))
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return params + self.sigma * torch.randn_like(params)
+
+
+class LearnedGaussian(Likelihood):
+    """N(x; decoder's output, sigma²) with the one sigma that fits best (Rybkin et al. 2021, section 3.2).
+
+    In training sigma² is the batch's mean squared error, its maximum-likelihood value; `variance` follows it as a
+    moving average over about `1 / (1 - momentum)` steps and is what evaluation uses. `min_sigma` keeps the density
+    finite when the fit becomes perfect.
+    """
+
+    variance: Tensor
+    seen: Tensor
+
+    def __init__(self, momentum: float = 0.98, min_sigma: float = 1e-3) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1 or min_sigma <= 0:
+            raise UserError("likelihood.momentum must lie in [0, 1) and likelihood.min_sigma must be positive")
+        self.momentum, self.min_variance = momentum, min_sigma**2
+        self.register_buffer("variance", torch.ones(()))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        variance = self._optimal(target, params) if self.training else self.variance
+        return _per_sample(gaussian_log_density(target, params, variance))
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return params + self.variance.sqrt() * torch.randn_like(params)
+
+    def _optimal(self, target: Tensor, params: Tensor) -> Tensor:
+        optimal = (target - params).square().mean().clamp(min=self.min_variance)
+        with torch.no_grad():
+            self.seen += 1
+            weight = (1 / self.seen).clamp(min=1 - self.momentum)
+            self.variance.lerp_(optimal.detach(), weight)
+        return optimal
+
+
+class Laplace(Likelihood):
+    """Laplace(x; decoder's output, scale): absolute errors, sharper edges than a Gaussian's."""
+
+    def __init__(self, scale: float = 0.1) -> None:
+        super().__init__()
+        if scale <= 0:
+            raise UserError(f"likelihood.scale must be positive, not {scale}")
+        self.scale = scale
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        return _per_sample(-(target - params).abs() / self.scale - math.log(2 * self.scale))
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return torch.distributions.Laplace(params, self.scale).sample()

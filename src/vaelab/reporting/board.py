@@ -1,0 +1,131 @@
+"""What goes into TensorBoard and `figures/`: pictures of what the model makes, sound, codes, settings."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from vaelab.data.module import DataModule
+from vaelab.objectives.densities import sample_codes
+from vaelab.variants.base import VAE, Examined
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch.utils.tensorboard import SummaryWriter
+
+ITEMS = 64
+SOUNDS = 4
+WIDEST_CODE = 1024
+
+
+class Board(L.Callback):
+    """Draws validation items and samples every so many epochs, on TensorBoard."""
+
+    def __init__(self, data: DataModule, every_epochs: int) -> None:
+        self.data, self.every_epochs = data, max(every_epochs, 1)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        due = (trainer.current_epoch + 1) % self.every_epochs == 0 or trainer.current_epoch == 0
+        if due and trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+            assert isinstance(module, VAE)
+            writer, step = trainer.logger.experiment, trainer.global_step
+            examined = module.examine(self.data.loader("val"), ITEMS)
+            for name, figure in draw(module, examined).items():
+                add_figure(writer, name, figure, step)
+            add_sounds(writer, module, examined, step)
+
+
+def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
+    """All figures of one kind of signal: what became of some items, and samples from the prior."""
+    figures = variant.figures(examined)
+    if variant.latent.has_prior:
+        sampled = variant.sample_figure(draw_prior(variant, 16))
+        figures |= {} if sampled is None else {"prior_samples": sampled}
+    return figures
+
+
+def draw_prior(variant: VAE, n: int) -> Tensor:
+    """`(n, *shape)` decoded samples, the same ones each time, so that their progress can be watched."""
+    codes = sample_codes("prior", n, latent=variant.latent, codes=None, seed=variant.seed)
+    return variant.decode(codes)
+
+
+def add_figure(writer: SummaryWriter, name: str, figure: Figure, step: int) -> None:
+    """Put a figure on the board as a picture."""
+    writer.add_image(name, _pixels(figure), step, dataformats="HWC")
+
+
+def _pixels(figure: Figure) -> Any:
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def add_sounds(writer: SummaryWriter, variant: VAE, examined: Examined, step: int) -> None:
+    """Put originals, reconstructions and prior samples on the board to be played."""
+    few = examined.head(SOUNDS)
+    sounds = {
+        "sound/original": variant.sounds(few.x, few.level),
+        "sound/reconstruction": variant.sounds(few.reconstruction, few.level),
+    }
+    if sounds["sound/original"] and variant.latent.has_prior:
+        sounds["sound/prior"] = variant.sounds(draw_prior(variant, SOUNDS), None)
+    for name, rows in sounds.items():
+        for k, sound in enumerate(rows):
+            writer.add_audio(f"{name}/{k}", sound.wave[None], step, sample_rate=sound.sample_rate)
+
+
+def add_codes(writer: SummaryWriter, variant: VAE, examined: Examined, step: int) -> None:
+    """Put the codes on the projector, with their labels, and as pictures where the items are pictures."""
+    if examined.code.shape[1] > WIDEST_CODE or examined.code.shape[1] < 2:
+        return
+    sprites = examined.x.clamp(0, 1) if variant.signature.kind == "picture" else None
+    if sprites is not None and sprites.shape[2] != sprites.shape[3]:
+        sprites = None
+    with warnings.catch_warnings():
+        # TensorBoard asks for a summary that we have just made.
+        warnings.simplefilter("ignore")
+        writer.add_embedding(examined.code, label_words(variant, examined.label), sprites, step, "codes")
+
+
+def label_words(variant: VAE, labels: Tensor) -> list[str] | None:
+    """The name of each item's class, or None where nothing is known."""
+    if not len(labels) or bool((labels < 0).all()):
+        return None
+    names = variant.signature.label_names
+    return [names[k] if 0 <= k < len(names) else str(k) for k in labels.tolist()]
+
+
+def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
+    """Write each figure as a PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def final_figures(variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]]) -> dict[str, Figure]:
+    """The figures of a finished run: those of its kind, its course and its latent space."""
+    from vaelab.figures.latent import kl_bars, latent_scatter
+    from vaelab.figures.training import history_curves
+
+    figures = draw(variant, examined)
+    if history:
+        figures["training"] = history_curves(history)
+    if examined.code.shape[1] <= WIDEST_CODE:
+        known = label_words(variant, examined.label) is not None
+        names = variant.signature.label_names
+        figures["latent"] = latent_scatter(examined.code, examined.label if known else None, names)
+    if variant.latent.has_prior:
+        with torch.inference_mode():
+            kl = variant.posterior(examined.x.to(variant.device)).kl().mean(0)
+        figures["kl"] = kl_bars(kl.cpu())
+    return figures

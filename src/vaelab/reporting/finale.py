@@ -1,0 +1,68 @@
+"""The end of a run: measures beside their baselines, figures, TensorBoard's last page, and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+
+from vaelab.data.module import DataModule
+from vaelab.reporting.board import add_codes, add_figure, add_sounds, final_figures, save_figures
+from vaelab.reporting.history import History
+from vaelab.reporting.tables import tell_metrics
+from vaelab.run import write_json
+from vaelab.variants.base import VAE
+
+
+def final_report(
+    trainer: L.Trainer,
+    variant: VAE,
+    data: DataModule,
+    directory: Path,
+    config: DictConfig,
+    tested: dict[str, float],
+    seconds: float,
+) -> None:
+    """Measure, draw and tell; `tested` are the whole test split's means."""
+    variant.cpu()
+    examined = variant.examine(data.loader("test"), config.report.test_items)
+    measured = variant.measures(examined, data)
+    metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
+    metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
+    metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
+    write_json(directory / "metrics.json", metrics)
+    history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
+    figures = final_figures(variant, examined, history.curves)
+    save_figures(directory / "figures", figures)
+    if isinstance(trainer.logger, TensorBoardLogger):
+        writer, step = trainer.logger.experiment, trainer.global_step
+        for name, figure in figures.items():
+            add_figure(writer, f"test/{name}", figure, step)
+        add_sounds(writer, variant, examined, step)
+        add_codes(writer, variant, examined, step)
+        # One row of the HPARAMS page, beside the run's own scalars.
+        writer.add_hparams(_settings(config), metrics, run_name=".")
+        trainer.logger.finalize("success")
+    tell_metrics(metrics, title=f"test measures of {directory.name}")
+    print(f"\nfigures      {directory / 'figures'}")
+    print(f"metrics      {directory / 'metrics.json'}")
+    print(f"sample       vaelab-sample run={directory}")
+
+
+def _settings(config: DictConfig) -> dict[str, str | float | bool]:
+    """The configuration, flat, in the types that TensorBoard's page of settings takes."""
+    flat: dict[str, str | float | bool] = {}
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, DictConfig):
+                walk(value, f"{prefix}{key!s}.")
+            elif value is not None:
+                flat[prefix + str(key)] = value if isinstance(value, int | float | bool | str) else str(value)
+
+    copied = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    assert isinstance(copied, DictConfig)
+    walk(copied, "")
+    return flat

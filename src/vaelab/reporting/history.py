@@ -1,0 +1,31 @@
+"""The course of a training, kept for its curves and across a resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+
+from vaelab.variants.base import VAE
+
+CURVES = ("elbo", "log_likelihood", "kl")
+
+
+class History(L.Callback):
+    """Validation terms by step, in `curves`: name → list of (step, value)."""
+
+    def __init__(self) -> None:
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+
+    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+        return {"curves": {name: [list(point) for point in points] for name, points in self.curves.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+        self.curves = {n: [(int(s), float(v)) for s, v in points] for n, points in state_dict["curves"].items()}
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        assert isinstance(module, VAE)
+        values = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in CURVES}
+        values["beta"] = module.beta(trainer.global_step)
+        for name, value in values.items():
+            self.curves.setdefault(f"val/{name}", []).append((trainer.global_step, value))

@@ -1,0 +1,67 @@
+"""One bar for the whole training, refreshed a few times a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import lightning as L
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingBar(L.Callback):
+    """Epoch, steps a second, the validation bound and the time left; plain lines where there is no terminal."""
+
+    def __init__(self, refresh_seconds: float = 0.25, line_seconds: float = 10.0) -> None:
+        self.console = Console(file=sys.stderr)
+        self.period = refresh_seconds if self.console.is_terminal else line_seconds
+        self.bar: Progress | None = None
+        self.began = self.shown = 0.0
+        self.first_step = 0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        self.began = self.shown = time.monotonic()
+        self.first_step = trainer.global_step
+        if self.console.is_terminal and trainer.is_global_zero:
+            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
+            columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+            self.bar = Progress(*columns, console=self.console, auto_refresh=False)
+            self.bar.start()
+            self.bar.add_task("training", total=float(trainer.estimated_stepping_batches))
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:  # noqa: D102
+        now = time.monotonic()
+        if now - self.shown >= self.period:
+            self.shown = now
+            self._show(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        self._show(trainer)
+        self._close()
+
+    def on_exception(self, *_: Any) -> None:  # noqa: D102
+        self._close()
+
+    def _show(self, trainer: L.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        text = self._describe(trainer)
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=trainer.global_step, description=text, refresh=True)
+        else:
+            self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _describe(self, trainer: L.Trainer) -> str:
+        speed = (trainer.global_step - self.first_step) / max(time.monotonic() - self.began, 1e-9)
+        epoch, last = trainer.current_epoch + 1, trainer.max_epochs
+        epochs = f"{min(epoch, last)}/{last}" if last and last > 0 else f"{epoch}"
+        words = [f"epoch {epochs}", f"step {trainer.global_step}", f"{speed:.0f} steps/s"]
+        elbo = trainer.callback_metrics.get("val/elbo")
+        return "  ".join(words + ([] if elbo is None else [f"val ELBO {float(elbo):.2f} nats"]))
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

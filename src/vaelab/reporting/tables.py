@@ -1,0 +1,75 @@
+"""What is told in the terminal: what the data are, before the first step, and how good the model is, at the end."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from vaelab.data.items import LeftOut
+from vaelab.data.module import DataModule, Found
+
+SHOWN = 5
+
+
+def tell_found(found: Found, data: DataModule) -> None:
+    """Items, shape, range, labels and split, and every file that was left out, with the reason."""
+    console = Console(highlight=False, soft_wrap=True)
+    signature, counts = found.signature, found.counts
+    rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
+    shape = " x ".join(map(str, signature.raw_shape))
+    encoded = " x ".join(map(str, found.shape))
+    console.print(f"found {sum(counts.values()):,} {signature.kind}s of {shape}{rate}; the net sees {encoded}")
+    console.print(f"  range [{found.low:.4g}, {found.high:.4g}]   labels {_labels(data)}")
+    console.print("  split " + "   ".join(f"{name} {count:,}" for name, count in counts.items()))
+    _tell_left_out(console, data.items.left_out)
+
+
+def _labels(data: DataModule) -> str:
+    names = data.items.label_names
+    if data.items.label is None:
+        return "none"
+    listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"{len(names)}: {listed}"
+
+
+def _tell_left_out(console: Console, left_out: list[LeftOut]) -> None:
+    if left_out:
+        console.print(f"  left out {len(left_out)}:")
+    for name, reason in left_out[:SHOWN]:
+        console.print(f"    {name}: {reason}", markup=False)
+    if len(left_out) > SHOWN:
+        console.print(f"    … and {len(left_out) - SHOWN} more, listed in left_out.txt in the run directory")
+
+
+def tell_metrics(metrics: dict[str, float], title: str) -> None:
+    """A table of a run's measures, each with its baselines in the same row."""
+    table = Table(title=title, title_justify="left", show_edge=False)
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_column("baselines and ceilings")
+    for name, value in metrics.items():
+        if not _is_beside(name):
+            table.add_row(name, _number(value), _beside(name, metrics))
+    Console().print(table)
+
+
+def _is_beside(name: str) -> bool:
+    return "/baseline/" in name or "/ceiling/" in name
+
+
+def _beside(name: str, metrics: dict[str, float]) -> str:
+    """The baselines of a measure: `image/baseline/pca_psnr_db` stands beside `image/psnr_db`."""
+    prefix, _, measure = name.partition("/")
+    found = []
+    for other, value in metrics.items():
+        kind, _, rest = other.removeprefix(f"{prefix}/").partition("/")
+        if _is_beside(other) and other.startswith(prefix):
+            if rest == measure:
+                found.append(f"{kind} {_number(value)}")
+            elif rest.endswith(f"_{measure}"):
+                found.append(f"{rest.removesuffix('_' + measure)} {_number(value)}")
+    return "  ".join(found)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 100 else f"{value:.4g}"

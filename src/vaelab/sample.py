@@ -1,0 +1,58 @@
+"""The door of sampling: load a run, do a task, write what comes out.
+
+What is heavy is imported inside, so that help and mistyped settings answer at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaelab.cli import run
+from vaelab.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def main() -> None:
+    """`vaelab-sample`."""
+    run(sample, "sample")
+
+
+def sample(config: DictConfig) -> None:
+    """Do what `config.task` asks of the run `config.run`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from vaelab.config import build
+    from vaelab.run import load_run
+    from vaelab.tasks.base import Output
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    task = build(config.task)
+    loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
+    name = HydraConfig.get().runtime.choices["task"]
+    default = loaded.directory / "samples" / f"{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
+    folder = Path(config.out).expanduser() if config.out else default
+    if folder.is_file():
+        raise UserError(f"out={folder} is a file: name a folder")
+    task(loaded, Output(folder))
+
+
+def pick_device(name: str) -> str:
+    """The device of this name; `auto` is a GPU if there is one. Raises `UserError` where there is none."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise UserError(f"there is no device {name!r}: use auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda: torch finds no GPU here; use device=cpu")
+    return name
+
+
+if __name__ == "__main__":
+    main()

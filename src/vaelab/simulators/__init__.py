@@ -1,0 +1,1 @@
+"""Signals from physics and rules: waves, radio pulses, genres."""

@@ -1,0 +1,123 @@
+"""What every task is given, and where it puts what it makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelab.data.loader import IndexLoader
+from vaelab.data.sources.base import Reader
+from vaelab.errors import UserError
+from vaelab.run import Run, build_source, write_json
+from vaelab.variants.base import VAE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Task(Protocol):
+    """One thing that a trained run can be asked for; its fields are the settings `task.…`."""
+
+    def __call__(self, run: Run, out: Output) -> None:
+        """Do it, and write what comes out."""
+        ...
+
+
+class Output:
+    """A folder that tells what was put into it, in the user's units."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def array(self, name: str, values: Tensor) -> None:
+        """Write `name.npy`."""
+        np.save(self._path(f"{name}.npy"), values.detach().cpu().numpy())
+
+    def figure(self, name: str, figure: Figure | None) -> None:
+        """Write `name.png`, if there is a figure."""
+        if figure is not None:
+            figure.savefig(self._path(f"{name}.png"), dpi=150)
+
+    def sounds(self, name: str, variant: VAE, x: Tensor, level: Tensor | None = None) -> None:
+        """Write `name_000.wav`, … where the data are sound."""
+        for k, sound in enumerate(variant.sounds(x, level)):
+            import soundfile
+
+            soundfile.write(self._path(f"{name}_{k:03d}.wav"), sound.wave.numpy(), sound.sample_rate)
+
+    def numbers(self, values: dict[str, Any]) -> None:
+        """Write `metrics.json`."""
+        write_json(self._path("metrics.json"), values)
+
+    def path(self, name: str) -> Path:
+        """Where a file of this name goes."""
+        return self._path(name)
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(path)
+        return path
+
+
+def read_file(run: Run, file: str | Path) -> Tensor:
+    """Raw items `(items, *raw_shape)` of one of the user's own files, read as the run's data were.
+
+    A run whose own data came from no files reads by the kind of its signals.
+
+    Raises:
+        UserError: if the file is missing or cannot be read.
+    """
+    from vaelab.data.sources.audio_folder import read_recording
+    from vaelab.data.sources.image_folder import read_picture
+    from vaelab.data.sources.signal_table import read_signals
+
+    source = build_source(run.config)
+    if isinstance(source, Reader):
+        return source.read(file, run.signature)
+    readers = {"picture": read_picture, "sound": read_recording}
+    return readers.get(run.signature.kind, read_signals)(file, run.signature)
+
+
+def encode(run: Run, raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Raw items as the net sees them, and their levels.
+
+    Raises:
+        UserError: if they have not the shape of the run's data.
+    """
+    if tuple(raw.shape[1:]) != tuple(run.signature.raw_shape):
+        raise UserError(
+            f"the file's items are of shape {tuple(raw.shape[1:])}; this run was trained on "
+            f"{tuple(run.signature.raw_shape)}: give a file of that shape"
+        )
+    encoded = run.variant.codec.encode(raw)
+    return encoded.x, encoded.level
+
+
+@torch.inference_mode()
+def code_means(run: Run, x: Tensor) -> Tensor:
+    """Posterior means `(items, code_size)` of encoded items, on the CPU."""
+    parts = [run.variant.posterior(part.to(run.variant.device)).mean.cpu() for part in x.split(256)]
+    return torch.cat(parts)
+
+
+def take(loader: IndexLoader, n: int) -> tuple[Tensor, Tensor]:
+    """The first `n` encoded items of a loader, and their levels.
+
+    Raises:
+        UserError: if n < 1.
+    """
+    if n < 1:
+        raise UserError(f"task.n must be at least 1, not {n}")
+    xs, levels, seen = [], [], 0
+    for batch in loader:
+        xs.append(batch.x)
+        levels.append(batch.level)
+        seen += len(batch.x)
+        if seen >= n:
+            break
+    return torch.cat(xs)[:n], torch.cat(levels)[:n]

@@ -1,0 +1,38 @@
+"""New items from nothing: codes from a density, decoded."""
+
+from dataclasses import dataclass
+
+import torch
+
+from vaelab.objectives.densities import Density, sample_codes
+from vaelab.run import Run
+from vaelab.tasks.base import Output
+
+FITTED_ON = 10_000
+
+
+@dataclass
+class Prior:
+    """Draw `n` items. `density=prior` needs only the run; gmm and posterior look at its training data.
+
+    `noise` adds the likelihood's own noise to the decoded means.
+    """
+
+    n: int = 64
+    seed: int = 0
+    density: Density = "prior"
+    noise: bool = False
+
+    def __call__(self, run: Run, out: Output) -> None:
+        """Write `samples.npy`, `samples.png` and, of sound, each as wav."""
+        variant = run.variant
+        codes = None
+        if self.density in ("gmm", "posterior"):
+            codes = variant.examine(run.data().loader("train"), FITTED_ON).code
+        drawn = sample_codes(self.density, self.n, latent=variant.latent, codes=codes, seed=self.seed)
+        x = variant.draw(drawn, self.seed) if self.noise else variant.decode(drawn)
+        with torch.inference_mode():
+            out.array("samples", variant.codec.decode(x))
+        out.array("codes", drawn)
+        out.figure("samples", variant.sample_figure(x[:64]))
+        out.sounds("sample", variant, x)

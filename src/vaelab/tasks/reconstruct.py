@@ -1,0 +1,26 @@
+"""What the model makes of items it has not seen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vaelab.run import Run
+from vaelab.tasks.base import Output
+
+
+@dataclass
+class Reconstruct:
+    """Encode and decode the first `n` items of a split."""
+
+    n: int = 16
+    split: Literal["train", "val", "test"] = "test"
+
+    def __call__(self, run: Run, out: Output) -> None:
+        """Write originals and reconstructions as npy, side by side as png and, of sound, as wav."""
+        variant, data = run.variant, run.data()
+        examined = variant.examine(data.loader(self.split), self.n)
+        out.array("originals", variant.codec.decode(examined.target, examined.level))
+        out.array("reconstructions", variant.codec.decode(examined.reconstruction, examined.level))
+        for name, figure in variant.figures(examined).items():
+            out.figure(name, figure)
+        out.sounds("original", variant, examined.x, examined.level)
+        out.sounds("reconstruction", variant, examined.reconstruction, examined.level)

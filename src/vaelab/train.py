@@ -1,0 +1,172 @@
+"""The door of training: compose, build, fit, test, report.
+
+What is heavy is imported inside, so that help and mistyped settings answer at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaelab.cli import run
+from vaelab.errors import Interrupted, UserError
+
+if TYPE_CHECKING:
+    import lightning as L
+    from omegaconf import DictConfig
+
+    from vaelab.data.module import DataModule, Found
+    from vaelab.variants.base import VAE
+
+
+def main() -> None:
+    """`vaelab-train`."""
+    run(train, "train")
+
+
+def train(config: DictConfig) -> float:
+    """Train what the configuration says into its run directory; the best validation score comes back."""
+    from lightning import seed_everything
+
+    from vaelab.run import build_data, build_variant
+
+    quieten_lightning()
+    directory, config = open_run(config)
+    seed_everything(config.seed, workers=True, verbose=False)
+    set_threads(config.threads)
+    data = build_data(config)
+    found = data.prepare()
+    variant = build_variant(config, data.codec, found.signature, found.shape)
+    variant.likelihood.check_support(found.low, found.high)
+    trainer = make_trainer(config, directory, data, variant)
+    write_down(found, data, directory, config)
+    seconds = fit(trainer, variant, data, directory, config.resume)
+    report(trainer, variant, data, directory, config, seconds)
+    return float(trainer.checkpoint_callback.best)  # type: ignore[union-attr]
+
+
+def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
+    """The run directory and its configuration: a new one, or the one to resume."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from vaelab.run import refuse_taken, reopen
+
+    hydra = HydraConfig.get()
+    directory = Path(hydra.runtime.output_dir)
+    if config.resume:
+        return directory, reopen(directory, list(hydra.overrides.task))
+    if is_first_process():
+        refuse_taken(directory)
+    OmegaConf.resolve(config)
+    return directory, config
+
+
+def quieten_lightning() -> None:
+    """Keep Lightning's notes on its own insides from the user's terminal."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use so many threads; None leaves its own choice. Raises `UserError` below one."""
+    import torch
+
+    if threads is not None:
+        if threads < 1:
+            raise UserError(f"threads must be at least 1, not {threads}")
+        torch.set_num_threads(threads)
+
+
+def is_first_process() -> bool:
+    """With ddp every further process comes through here again; files and words are the first one's."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
+def write_down(found: Found, data: DataModule, directory: Path, config: DictConfig) -> None:
+    """Say what was found and where the run goes, and write down where it comes from."""
+    from vaelab.reporting.tables import tell_found
+    from vaelab.run import claim, provenance, write_json
+
+    if not is_first_process():
+        return
+    tell_found(found, data)
+    print(f"run directory {directory}")
+    if not config.resume:
+        claim(directory, config)
+    write_json(directory / "provenance.json", provenance(config, found))
+    if data.items.left_out:
+        lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
+        (directory / "left_out.txt").write_text("".join(lines))
+
+
+def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
+    """Lightning's trainer with vaelab's callbacks."""
+    import lightning as L
+    from lightning.pytorch.callbacks import EarlyStopping
+    from lightning.pytorch.loggers import TensorBoardLogger
+    from omegaconf import OmegaConf
+
+    from vaelab.config import check_settings
+    from vaelab.reporting.board import Board
+    from vaelab.reporting.checkpoints import Checkpoints
+    from vaelab.reporting.history import History
+    from vaelab.reporting.progress import TrainingBar
+    from vaelab.run import checkpoint_entry
+
+    check_settings(L.Trainer, config.trainer)
+    check_settings(L.Trainer, config.accelerator)
+    monitor, mode = variant.monitor
+    callbacks: list[L.Callback] = [History(), Board(data, config.report.every_epochs), TrainingBar()]
+    if config.early_stopping.patience is not None:
+        callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience))
+    entry = checkpoint_entry(config, variant)
+    callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
+    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(config.accelerator)}  # type: ignore[dict-item]
+    quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
+    logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
+    try:
+        return L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
+    except (ValueError, RuntimeError, TypeError) as error:
+        # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
+        raise UserError(f"the trainer cannot be made: {' '.join(str(error).split())}") from error
+
+
+def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:
+    """Train, from the last checkpoint if resumed; the seconds that it took.
+
+    Raises:
+        Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
+    """
+    last = directory / "checkpoints" / "last.ckpt"
+    if resume and not last.is_file():
+        raise UserError(f"{directory} has no checkpoints/last.ckpt to resume from: start a new run")
+    began = time.perf_counter()
+    try:
+        trainer.fit(variant, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+    except SystemExit:
+        stopped_by = trainer.checkpoint_callback.stopped_by  # type: ignore[union-attr]
+        if stopped_by is None:
+            raise
+        saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
+        raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
+    return time.perf_counter() - began
+
+
+def report(
+    trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
+) -> None:
+    """Test the best checkpoint; write metrics, figures and TensorBoard's last page; say how to sample."""
+    from vaelab.reporting.finale import final_report
+
+    metrics = trainer.test(variant, datamodule=data, ckpt_path=directory / "checkpoints" / "best.ckpt", verbose=False)
+    if trainer.is_global_zero:
+        final_report(trainer, variant, data, directory, config, dict(metrics[0]), seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Lightning modules, one a kind of signal."""

@@ -1,0 +1,261 @@
+"""The one small base of all variants: net, latent, likelihood and schedule wired into steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from vaelab.data.loader import stream_seed
+from vaelab.errors import UserError
+from vaelab.objectives.elbo import Terms, negative_elbo
+from vaelab.variants.tally import Tally
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vaelab.data.batch import Batch
+    from vaelab.data.codecs.base import Codec
+    from vaelab.data.items import Signature
+    from vaelab.data.module import DataModule
+    from vaelab.objectives.latents import Latent, Posterior
+    from vaelab.objectives.likelihoods import Likelihood
+    from vaelab.variants.optimizers import Optimization
+
+
+class Parts(NamedTuple):
+    """What a variant wires together; `run.build_variant` makes them from a configuration and the data's shape.
+
+    `shape` is that of one encoded item, `optimize(parameters, total_steps)` gives optimizer and schedule, and
+    `beta(step)` the weight of the KL.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    latent: Latent
+    likelihood: Likelihood
+    codec: Codec
+    signature: Signature
+    shape: tuple[int, ...]
+    beta: Callable[[int], float]
+    optimize: Callable[[Iterable[nn.Parameter], int], Optimization]
+    seed: int
+
+
+class Examined(NamedTuple):
+    """What a model made of some items, on the CPU: everything that measures and figures look at.
+
+    `x`, `target`, `reconstruction` are encoded `(items, channels, *size)`; `code` `(items, code_size)` are posterior
+    means; `label` and `level` `(items,)`.
+    """
+
+    x: Tensor
+    target: Tensor
+    reconstruction: Tensor
+    code: Tensor
+    label: Tensor
+    level: Tensor
+
+    def head(self, n: int) -> Examined:
+        """The first `n` items."""
+        return Examined(*(field[:n] for field in self))
+
+
+class Sound(NamedTuple):
+    """A `(samples,)` wave in [−1, 1] and its rate in Hz."""
+
+    wave: Tensor
+    sample_rate: int
+
+
+class VAE(L.LightningModule):
+    """Steps, sums and logs that are the same for every kind of signal.
+
+    Subclasses name the kinds of data that they take, and their measures and figures. `monitor` is the validation
+    quantity that chooses the best checkpoint, and whether more of it is better.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ()
+    monitor: ClassVar[tuple[str, str]] = ("val/elbo", "max")
+    prefix: ClassVar[str] = ""
+    hint: ClassVar[str] = ""
+
+    def __init__(self, parts: Parts, *, free_bits: float = 0.0) -> None:
+        super().__init__()
+        if parts.signature.kind not in self.kinds:
+            raise UserError(f"variant={self.prefix} cannot take data of kind {parts.signature.kind}: {self.hint}")
+        if free_bits < 0:
+            raise UserError(f"variant.free_bits must not be negative, not {free_bits}")
+        self.encoder, self.decoder = parts.encoder, parts.decoder
+        self.likelihood, self.codec = parts.likelihood, parts.codec
+        self.latent, self.signature, self.shape = parts.latent, parts.signature, parts.shape
+        self.beta, self.optimize, self.seed, self.free_bits = (
+            parts.beta,
+            parts.optimize,
+            parts.seed,
+            free_bits,
+        )
+        self.recent: list[Tensor] = []
+        self.tally: Tally
+
+    # The way of the data ------------------------------------------------------------------------------------------
+
+    def posterior(self, x: Tensor) -> Posterior:
+        """q(z|x) of encoded items `(batch, *shape)`."""
+        return self.latent.posterior(self.encoder(x).float())
+
+    def params(self, code: Tensor) -> Tensor:
+        """The likelihood's parameters `(batch, *shape)` for codes `(batch, code_size)`."""
+        return self.decoder(code).float()
+
+    def terms(self, batch: Batch, posterior: Posterior) -> tuple[Terms, Tensor]:
+        """The bound's terms with one draw of z, and the likelihood's parameters."""
+        params = self.params(posterior.sample())
+        return Terms(self.likelihood.log_prob(batch.target, params), posterior.kl()), params
+
+    def objective(self, batch: Batch, terms: Terms, params: Tensor) -> Tensor:
+        """What one step minimises, in nats per sample."""
+        return negative_elbo(terms, self.beta(self.global_step), self.free_bits)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor, chunk: int = 256) -> Tensor:
+        """Expected x, encoded, on the CPU: `(n, code_size)` → `(n, *shape)`."""
+        parts = [self.likelihood.mean(self.params(part.to(self.device))).cpu() for part in codes.split(chunk)]
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def draw(self, codes: Tensor, seed: int) -> Tensor:
+        """As `decode`, with one draw from the likelihood instead of its mean."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            parts = [self.likelihood.sample(self.params(part.to(self.device)).cpu()) for part in codes.split(256)]
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def examine(self, batches: Iterable[Batch], limit: int) -> Examined:
+        """Encode and reconstruct the first `limit` items by posterior means, without noise."""
+        self.eval()
+        rows: list[Examined] = []
+        for batch in _until(batches, limit):
+            code = self.posterior(batch.x.to(self.device)).mean
+            reconstruction = self.likelihood.mean(self.params(code))
+            row = Examined(batch.x, batch.target, reconstruction, code, batch.label, batch.level)
+            rows.append(Examined(*(field.cpu() for field in row)))
+        return Examined(*(torch.cat(fields) for fields in zip(*rows, strict=True))).head(limit)
+
+    # Steps --------------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: D102
+        # Noise is a function of where training stands, so a resumed run draws what the uncut run would have drawn.
+        self._seed(self.global_step, batch_idx, self.trainer.global_rank)
+        terms, params = self.terms(batch, self.posterior(batch.x))
+        loss = self.objective(batch, terms, params)
+        kl = terms.kl.detach().sum(1).mean()
+        self.recent.append(torch.stack([loss.detach(), terms.log_likelihood.detach().mean(), kl]))
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Log every so many steps, not each one: a logging call can cost more than a small step."""
+        if self.recent and self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log_recent()
+
+    def on_train_epoch_end(self) -> None:  # noqa: D102
+        self._log_recent()
+
+    def _log_recent(self) -> None:
+        if not self.recent:
+            return
+        values = torch.stack(self.recent).mean(0).tolist()
+        self.recent.clear()
+        named = dict(zip(("train/loss", "train/log_likelihood", "train/kl"), values, strict=True))
+        self._check_finite(named)
+        named["train/elbo"] = named["train/log_likelihood"] - named["train/kl"]
+        named["train/beta"] = self.beta(self.global_step - 1)
+        named["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        if self.logger is not None:
+            self.logger.log_metrics(named, step=self.global_step)
+
+    def _check_finite(self, named: dict[str, float]) -> None:
+        for name, value in named.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"{name} became {value} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
+                    "optimizer.lr or set trainer.gradient_clip_val=1.0; the checkpoints hold the last good epoch"
+                )
+
+    def on_validation_epoch_start(self) -> None:  # noqa: D102
+        self.tally = Tally(self.latent.dims)
+
+    def on_test_epoch_start(self) -> None:  # noqa: D102
+        self.tally = Tally(self.latent.dims)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+        self._seed(-1, batch_idx, self.trainer.global_rank)
+        posterior = self.posterior(batch.x)
+        terms, params = self.terms(batch, posterior)
+        error = (self.likelihood.mean(params) - batch.target).flatten(1).square().mean(1)
+        self.tally.add(terms, posterior.mean, error)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+        self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:  # noqa: D102
+        self._log_tally("val")
+
+    def on_test_epoch_end(self) -> None:  # noqa: D102
+        self._log_tally("test")
+
+    def _log_tally(self, split: str) -> None:
+        means = self.tally.means(math.prod(self.shape), lambda t: self.trainer.strategy.reduce(t, reduce_op="sum"))
+        self._check_finite({f"{split}/{name}": value for name, value in means.items()})
+        # Every process holds the same sums already.
+        self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
+
+    def _seed(self, *position: int) -> None:
+        seed = stream_seed(self.seed, *position)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def configure_optimizers(self) -> Any:  # noqa: D102
+        total = self.trainer.estimated_stepping_batches
+        steps = int(total) if math.isfinite(total) else 10**9
+        optimizer, schedule = self.optimize(self.parameters(), steps)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # What a kind of signal adds -----------------------------------------------------------------------------------
+
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """Test measures of this kind of signal beside their baselines, flat, named under `prefix`."""
+        return {}
+
+    def figures(self, examined: Examined) -> dict[str, Figure]:
+        """Pictures of what the model makes of some items."""
+        return {}
+
+    def sample_figure(self, x: Tensor) -> Figure | None:
+        """One picture of decoded samples `(n, *shape)`."""
+        return None
+
+    def path_figure(self, x: Tensor) -> Figure | None:
+        """One picture of an interpolation `(steps, *shape)`."""
+        return self.sample_figure(x)
+
+    def sounds(self, x: Tensor, level: Tensor | None) -> list[Sound]:
+        """Encoded items as sound, where the data are sound."""
+        return []
+
+
+def _until(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:
+    seen = 0
+    for batch in batches:
+        if seen >= limit:
+            return
+        seen += len(batch.x)
+        yield batch

@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from vaelab.data.codecs.picture import PictureCodec
+from vaelab.errors import UserError
+
+
+def greys():
+    return torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+
+
+def test_every_grey_comes_back_as_it_was():
+    codec = PictureCodec()
+    x, level = codec.encode(greys())
+    assert x.dtype == torch.float32 and x.min() == 0 and x.max() == 1 and level.tolist() == [0]
+    assert codec.decode(x).equal(greys())
+
+
+def test_what_a_net_puts_outside_the_range_is_cut_to_it():
+    assert PictureCodec().decode(torch.tensor([[[[-0.5, 1.7]]]])).tolist() == [[[[0, 255]]]]
+
+
+def test_dynamic_binarisation_draws_anew_each_time_with_the_grey_as_its_mean():
+    codec, rng = PictureCodec("dynamic"), torch.Generator().manual_seed(0)
+    raw = torch.full((1, 1, 200, 200), 64, dtype=torch.uint8)
+    one, two = (codec.encode(raw, generator=rng).x for _ in range(2))
+    assert set(one.unique().tolist()) == {0, 1} and not one.equal(two)
+    assert one.mean() == pytest.approx(64 / 255, abs=0.01)
+
+
+def test_dynamic_binarisation_without_a_generator_is_its_expectation():
+    assert PictureCodec("dynamic").encode(greys()).x.equal(PictureCodec().encode(greys()).x)
+
+
+def test_the_threshold_lies_at_one_half():
+    x = PictureCodec("threshold").encode(greys()).x.flatten()
+    assert x[127] == 0 and x[128] == 1 and set(x.tolist()) == {0, 1}
+
+
+def test_a_binarisation_that_is_unknown_is_an_error():
+    with pytest.raises(UserError, match="binarisation=static: give none, dynamic or threshold"):
+        PictureCodec("static")
+
+
+def test_pictures_that_are_not_finite_are_refused():
+    with pytest.raises(UserError, match="NaN"):
+        PictureCodec().encode(torch.full((1, 1, 2, 2), torch.nan))

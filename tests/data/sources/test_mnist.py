@@ -1,0 +1,90 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from torchvision import datasets
+
+from vaelab.data.sources.mnist import PARTS, FashionMnist, Mnist, read_idx
+from vaelab.errors import UserError
+
+TRAIN, TEST = 5_003, 7
+
+
+def idx(array):
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def root(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, shape in zip(PARTS, [(TRAIN, 2, 3), (TRAIN,), (TEST, 2, 3), (TEST,)], strict=True):
+        high = 256 if "images" in part else 10
+        (raw / part).write_bytes(idx(rng.integers(0, high, shape, np.uint8)))
+    return tmp_path
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def fail(*_, **__):
+        print("Failed to download (trying next):")
+        raise RuntimeError("Error downloading")
+
+    monkeypatch.setattr(datasets, "MNIST", fail)
+
+
+def test_the_published_test_split_and_the_last_5000_of_training_are_the_folds(root):
+    items = Mnist(str(root)).load()
+    assert items.raw.shape == (TRAIN + TEST, 1, 2, 3) and items.label.shape == (TRAIN + TEST,)
+    assert items.fold.tolist() == [0] * (TRAIN - 5000) + [1] * 5000 + [2] * TEST
+
+
+def test_packed_files_are_read_as_they_are(root):
+    plain = Mnist(str(root)).load()
+    for part in PARTS:
+        file = root / "MNIST" / "raw" / part
+        file.with_name(f"{part}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    packed = Mnist(str(root)).load()
+    assert packed.raw.equal(plain.raw) and packed.label.equal(plain.label)
+
+
+def test_without_files_and_network_one_line_says_what_to_put_where(tmp_path, no_network, capsys):
+    with pytest.raises(UserError) as error:
+        Mnist(str(tmp_path)).load()
+    message, raw = str(error.value), tmp_path / "MNIST" / "raw"
+    assert "\n" not in message and str(raw) in message and all(part in message for part in PARTS)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_file_is_named(root):
+    file = root / "MNIST" / "raw" / PARTS[0]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UserError, match="train-images-idx3-ubyte is damaged"):
+        Mnist(str(root)).load()
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", b"\0\0\x08\x03", b"\0\0\x0d\x01\0\0\0\x01\0", b"text is no idx"])
+def test_what_is_no_idx_file_is_an_error(tmp_path, data):
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(UserError, match="damaged or no idx"):
+        read_idx(tmp_path / "x")
+
+
+def test_a_cut_gz_is_an_error(tmp_path):
+    (tmp_path / "x.gz").write_bytes(gzip.compress(idx(np.zeros((4, 4), np.uint8)))[:-9])
+    with pytest.raises(UserError, match=r"x\.gz cannot be read"):
+        read_idx(tmp_path / "x.gz")
+
+
+def test_rows_and_columns_of_a_picture_keep_their_order(tmp_path):
+    (tmp_path / "x").write_bytes(idx(np.arange(6, dtype=np.uint8).reshape(1, 2, 3)))
+    assert read_idx(tmp_path / "x").tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+def test_clothes_have_a_folder_and_names_of_their_own(root):
+    (root / "MNIST").rename(root / "FashionMNIST")
+    items = FashionMnist(str(root)).load()
+    assert items.label_names[9] == "Ankle boot" and len(items.label_names) == 10

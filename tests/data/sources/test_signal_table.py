@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import soundfile
+
+from vaelab.data.items import Signature
+from vaelab.data.sources.signal_table import SignalTable
+from vaelab.errors import UserError
+
+VALUES = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+ONE = Signature("signal", (1, 3), None, (), {})
+
+
+def write(path, text):
+    path.write_text(text)
+    return str(path)
+
+
+def table(tmp_path, *lines, name="a.csv"):
+    return write(tmp_path / name, "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"), [("a.csv", ","), ("a.tsv", "\t"), ("a.csv", ";"), ("a.txt", "  "), ("a.txt", "\t")]
+)
+def test_rows_of_a_text_are_signals_whatever_parts_the_cells(tmp_path, name, mark):
+    items = SignalTable(table(tmp_path, *(mark.join(map(str, row)) for row in VALUES), name=name)).load()
+    assert items.raw.shape == (4, 1, 3) and items.kind == "signal" and items.label is None
+    np.testing.assert_array_equal(items.raw[:, 0], VALUES)
+
+
+def test_a_header_is_no_signal_and_names_the_label(tmp_path):
+    file = table(tmp_path, "\ufefft0,t1,kind", "1,2,ok", "3,4,bad", "5,6,ok")
+    items = SignalTable(file, label="kind").load()
+    assert items.raw[:, 0].tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert items.label_names == ("bad", "ok") and items.label.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("label", [2, -1])
+def test_a_table_without_header_takes_the_label_by_number(tmp_path, label):
+    items = SignalTable(table(tmp_path, "1,2,ok", "3,4,bad", "5,6,ok"), label=label).load()
+    assert len(items) == 3 and items.label.tolist() == [1, 0, 1]
+
+
+def test_a_class_written_as_a_float_keeps_its_short_name(tmp_path):
+    file = table(tmp_path, "1.0e+00 5 6", "2.0e+00 7 8", "1.0e+00 9 9", name="a.txt")
+    assert SignalTable(file, label=0).load().label_names == ("1", "2")
+
+
+def test_bad_rows_are_left_out_by_their_line_and_reason(tmp_path):
+    good = [f"{k},1,2" for k in range(6)]
+    file = table(tmp_path, "# made by hand", *good, "1,2", "1,x,3", "", "1,nan,3", "1,2,1e99")
+    items = SignalTable(file).load()
+    reasons = dict(items.left_out)
+    assert len(items) == 6 and list(reasons) == ["row 8", "row 9", "row 11", "row 12"]
+    assert reasons["row 8"] == "2 columns where most rows have 3" and "'x'" in reasons["row 9"]
+    assert "NaN" in reasons["row 11"] and "too large" in reasons["row 12"]
+
+
+def test_labels_stay_with_their_rows_when_a_row_between_is_left_out(tmp_path):
+    items = SignalTable(table(tmp_path, "1,2,a", "3,x,b", "5,6,c", "7,8,d"), label=2).load()
+    assert [items.label_names[k] for k in items.label] == ["a", "c", "d"]
+
+
+def test_a_table_that_is_mostly_bad_is_an_error_with_a_remedy(tmp_path):
+    file = table(tmp_path, "1,2,a", "3,4,b", "5,6,c", "7,8,d")
+    with pytest.raises(UserError, match=r"4 of 4 rows .* row 1: .*'a'.*dataset\.label") as error:
+        SignalTable(file).load()
+    assert "\n" not in str(error.value)
+
+
+def test_a_label_that_is_not_there_is_an_error_that_lists_what_is(tmp_path):
+    with_header, without = table(tmp_path, "t0,t1", "1,2"), table(tmp_path, "1,2", name="b.csv")
+    with pytest.raises(UserError, match="no column kind: it has t0, t1"):
+        SignalTable(with_header, label="kind").load()
+    with pytest.raises(UserError, match="no header: give the column's number"):
+        SignalTable(without, label="kind").load()
+    with pytest.raises(UserError, match="no column 7: it has 2"):
+        SignalTable(without, label=7).load()
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "t0,t1\n", "1,2\n3,4\n"])
+def test_too_few_rows_are_an_error(tmp_path, text):
+    with pytest.raises(UserError, match=r"a\.csv"):
+        SignalTable(write(tmp_path / "a.csv", text)).load()
+
+
+def test_an_npy_of_two_or_three_dimensions_is_read(tmp_path):
+    np.save(tmp_path / "a.npy", VALUES.astype(np.int16))
+    np.save(tmp_path / "b.npy", np.arange(24.0).reshape(3, 2, 4))
+    assert SignalTable(str(tmp_path / "a.npy")).load().raw.tolist() == VALUES[:, None].tolist()
+    raw = SignalTable(str(tmp_path / "b.npy")).load().raw
+    assert raw.shape == (3, 2, 4) and raw[1, 1].tolist() == [12, 13, 14, 15]
+
+
+def test_an_npy_gives_its_label_by_column(tmp_path):
+    np.save(tmp_path / "a.npy", VALUES)
+    items = SignalTable(str(tmp_path / "a.npy"), label=0).load()
+    assert items.raw[0, 0].tolist() == [1, 2] and len(items.label_names) == 4
+
+
+def test_an_npz_gives_its_only_table_and_the_label_by_key(tmp_path):
+    np.savez(tmp_path / "a.npz", x=VALUES, y=np.array([1, 0, 1, 1]))
+    items = SignalTable(str(tmp_path / "a.npz"), label="y").load()
+    assert items.raw.shape == (4, 1, 3) and items.label.tolist() == [1, 0, 1, 1]
+
+
+def test_an_npz_of_several_tables_asks_which(tmp_path):
+    np.savez(tmp_path / "a.npz", x=VALUES, z=VALUES + 1)
+    with pytest.raises(UserError, match=r"x \(4, 3\), z \(4, 3\): name one table with dataset\.key"):
+        SignalTable(str(tmp_path / "a.npz")).load()
+    assert SignalTable(str(tmp_path / "a.npz"), key="z").load().raw[0, 0, 0] == 1
+    with pytest.raises(UserError, match="no array w"):
+        SignalTable(str(tmp_path / "a.npz"), key="w").load()
+
+
+def test_rows_of_an_array_that_are_not_finite_are_left_out_with_their_labels(tmp_path):
+    values = VALUES.astype(np.float64)
+    values[1, 2] = np.inf
+    np.savez(tmp_path / "a.npz", x=values, y=np.array(["a", "b", "c", "d"]))
+    items = SignalTable(str(tmp_path / "a.npz"), label="y").load()
+    assert [left.name for left in items.left_out] == ["row 2"] and items.label_names == ("a", "c", "d")
+
+
+@pytest.mark.parametrize("array", [np.array([{}]), np.array([[1j, 2]]), np.zeros((2, 2, 2, 2)), np.array("x")])
+def test_what_is_no_table_of_real_numbers_is_an_error(tmp_path, array):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(UserError, match=r"a\.npy"):
+        SignalTable(str(tmp_path / "a.npy")).load()
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy"])
+@pytest.mark.parametrize("text", ["no archive", ""])
+def test_a_broken_archive_is_an_error(tmp_path, name, text):
+    with pytest.raises(UserError, match=rf"{name} cannot be read"):
+        SignalTable(write(tmp_path / name, text)).load()
+
+
+def test_own_signals_of_any_length_are_read_uncut(tmp_path):
+    source = SignalTable("/nowhere")
+    assert source.read(table(tmp_path, "1,2,3,4,5", "6,7,8,9,0"), ONE).shape == (2, 1, 5)
+    np.save(tmp_path / "a.npy", np.arange(1000.0))
+    assert source.read(tmp_path / "a.npy", ONE).shape == (1, 1, 1000)
+    column = source.read(table(tmp_path, *"12345678", name="column.txt"), ONE)
+    assert column.tolist() == [[[1, 2, 3, 4, 5, 6, 7, 8]]]
+
+
+def test_an_own_wav_keeps_its_samples_and_its_channels(tmp_path):
+    wave = np.linspace(-0.5, 0.5, 200).reshape(100, 2)
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    two = Signature("signal", (2, 3), None, (), {})
+    np.testing.assert_allclose(SignalTable("").read(tmp_path / "a.wav", two)[0], wave.T, atol=1e-7)
+    with pytest.raises(UserError, match=r"a\.wav holds signals \(2, 100\): the model takes 1"):
+        SignalTable("").read(tmp_path / "a.wav", ONE)
+
+
+def test_own_rows_as_many_as_the_models_channels_are_one_item(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 50)))
+    assert SignalTable("").read(tmp_path / "a.npy", Signature("signal", (2, 3), None, (), {})).shape == (
+        1,
+        2,
+        50,
+    )
+
+
+def test_a_bad_row_in_an_own_file_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="row 2: could not convert"):
+        SignalTable("").read(table(tmp_path, "1,2", "1,x"), ONE)

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from vaelab.figures.style import GREEN, PALE, RED
+from vaelab.figures.traces import accuracy_by_snr, trace_rows, trace_spectra
+
+TIME = np.arange(400) / 180e6
+CLEAN = np.tile(np.cos(2 * np.pi * 45e6 * TIME), (4, 1, 1))
+NOISY = CLEAN + np.random.default_rng(0).normal(size=CLEAN.shape)
+
+
+def test_a_row_shows_noisy_grey_clean_green_and_recovered_red():
+    drawn = trace_rows(NOISY, CLEAN, 0.9 * CLEAN, 180e6, count=3, titles=["a", "b", "c"])
+    assert len(drawn.axes) == 3
+    assert [line.get_color() for line in drawn.axes[0].lines] == [PALE, GREEN, RED]
+    for line, traces in zip(drawn.axes[1].lines, (NOISY, CLEAN, 0.9 * CLEAN), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), traces[1, 0])
+    assert drawn.get_supxlabel() == "time (µs)"
+
+
+def test_a_trace_of_unknown_truth_is_shown_without_it():
+    panel = trace_rows(NOISY, None, CLEAN, None).axes[0]
+    assert [line.get_label() for line in panel.lines] == ["noisy", "recovered"]
+
+
+def test_half_the_amplitude_lies_six_decibels_lower_at_the_lines_frequency():
+    noisy, clean, recovered = trace_spectra(CLEAN, CLEAN / 2, NOISY, 180e6).axes[0].lines
+    peak = np.argmax(clean.get_ydata())
+    assert clean.get_xdata()[peak] == pytest.approx(45)
+    assert clean.get_ydata()[peak] == pytest.approx(0)
+    assert recovered.get_ydata()[peak] == pytest.approx(-6.02, abs=0.01)
+    assert noisy.get_ydata()[0] > clean.get_ydata()[0]
+
+
+def test_accuracy_has_one_curve_a_method_in_order_of_its_bins():
+    curves = {"net": {"1–2": 0.4, "2–10": 0.9}, "argmax": {"1–2": 0.2, "2–10": 0.8}}
+    panel = accuracy_by_snr(curves).axes[0]
+    assert [line.get_label() for line in panel.lines] == ["net", "argmax"]
+    assert list(panel.lines[1].get_ydata()) == [0.2, 0.8]
+    assert len({line.get_color() for line in panel.lines}) == 2
+
+
+def test_spectra_of_noise_only_traces_are_drawn():
+    assert trace_spectra(0 * CLEAN, 0 * CLEAN, NOISY, 180e6).axes

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from vaelab.metrics.signal import explained_variance, rmse, signal_measures
+
+
+@pytest.fixture
+def signals():
+    phase = 6.28 * torch.rand(80, 1, 1, generator=torch.Generator().manual_seed(0))
+    return torch.sin(torch.linspace(0, 12, 50) + phase)
+
+
+def test_a_perfect_copy_explains_all_and_the_training_mean_nothing(signals):
+    mean = signals.mean(0)
+    assert float(explained_variance(signals, signals, mean)) == 1
+    assert float(explained_variance(signals, mean.expand_as(signals), mean)) == 0
+
+
+def test_a_quarter_of_the_squared_error_explains_three_quarters(signals):
+    assert float(explained_variance(signals, 0.5 * signals, torch.zeros(1))) == pytest.approx(0.75)
+
+
+def test_worse_than_the_mean_is_negative(signals):
+    assert float(explained_variance(signals, -signals, torch.zeros(1))) == pytest.approx(-3)
+
+
+def test_the_rmse_of_an_offset_is_the_offset(signals):
+    assert float(rmse(signals, signals + 0.3)) == pytest.approx(0.3)
+
+
+def test_waves_of_one_frequency_are_two_dimensional_for_pca(signals):
+    measures = signal_measures(signals[60:], 0.9 * signals[60:], signals[:60], components=2)
+    assert set(measures) == {
+        *("explained_variance", "rmse"),
+        *("baseline/pca_explained_variance", "baseline/pca_rmse", "baseline/mean_rmse"),
+    }
+    assert measures["baseline/pca_explained_variance"] == pytest.approx(1, abs=1e-5)
+    assert measures["baseline/mean_rmse"] > measures["rmse"] > measures["baseline/pca_rmse"]
