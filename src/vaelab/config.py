@@ -28,12 +28,23 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     """The object that a configuration node names, made by Hydra after its settings were checked.
 
     Raises:
-        UserError: for a target outside of vaelab's rooms, an unknown setting or one of the wrong type.
+        UserError: for a target outside of vaelab's rooms, an unknown setting, one of the wrong type, or one that the
+            object itself refuses.
     """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     check_targets(config)
-    return instantiate(config, *args, _convert_="all", **kwargs)
+    try:
+        return instantiate(config, *args, _convert_="all", **kwargs)
+    except InstantiationException as error:
+        # Hydra wraps what a constructor refuses, once for each node on the way to it.
+        cause: BaseException | None = error
+        while isinstance(cause, InstantiationException):
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise
 
 
 def check_targets(node: Any, path: str = "") -> None:
@@ -55,13 +66,17 @@ def check_targets(node: Any, path: str = "") -> None:
 def _target(name: str, path: str) -> Any:
     from hydra.utils import get_object
 
+    outside = UserError(f"_target_={name} lies outside of vaelab's rooms and is not run")
+    # Looking for an object imports its module, and an import runs code.
+    if not str(name).startswith(ROOMS):
+        raise outside
     try:
         found = get_object(name)
     except Exception as error:
         raise UserError(f"{path}._target_={name} cannot be found: {str(error).splitlines()[0]}") from error
-    # The object's own home counts, not the way to it: vaelab.run.torch.load must not pass.
-    if not getattr(found, "__module__", "").startswith(ROOMS):
-        raise UserError(f"_target_={name} lies outside of vaelab's rooms and is not run")
+    # The object's own home counts, not only the way to it: vaelab.data.loader.torch.load must not pass.
+    if not (getattr(found, "__module__", None) or "").startswith(ROOMS):
+        raise outside
     return found
 
 
@@ -92,7 +107,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is typing.Literal:
         return value in arguments
     if origin is tuple and isinstance(value, list):
-        return True
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if isinstance(origin, type) and isinstance(value, list) and issubclass(list, origin):
         return not arguments or all(_fits(item, arguments[0]) for item in value)
     if hint is float:
@@ -115,6 +130,8 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(option) for option in arguments)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple:
+        return f"a list of {len(arguments)}, each {_words(arguments[0])}"
     if arguments and isinstance(origin, type) and issubclass(list, origin):
         return f"a list, each {_words(arguments[0])}"
     return names.get(hint, "of a type that it can take")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +27,17 @@ from vaelab.variants.base import VAE, Parts
 
 FORMAT = 1
 KEY = "vaelab"
+# What a continued run may have changed: how long, where and with what reports, never what is learnt from what.
+CHANGEABLE = (
+    "resume.",
+    "threads.",
+    "trainer.",
+    "accelerator.",
+    "early_stopping.",
+    "report.",
+    "dataset.root.",
+    "dataset.file.",
+)
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
 
 
@@ -39,13 +50,21 @@ SERVED = ("batch_size", "split", "flip")
 def build_source(config: DictConfig) -> Source:
     """The source of `config.dataset`: what is left of it beside the codec and how items are served."""
     dataset = config.dataset
-    return build(OmegaConf.masked_copy(dataset, [key for key in dataset if key not in (*SERVED, "codec")]))
+    return build(_part(dataset, [key for key in dataset if key not in (*SERVED, "codec")]))
+
+
+def _part(node: DictConfig, keys: list[Any]) -> DictConfig:
+    """Some settings of a node, which keep its name in what is said of them."""
+    part = OmegaConf.masked_copy(node, keys)
+    part._set_key(node._key())
+    part._set_parent(node._get_parent())
+    return part
 
 
 def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
     """The DataModule of `config.dataset`: its source, its codec (or a run's own) and how they are served."""
     dataset = config.dataset
-    served = OmegaConf.masked_copy(dataset, [key for key in dataset if key in SERVED])
+    served = _part(dataset, [key for key in dataset if key in SERVED])
     check_settings(DataModule, served)
     settings = {str(key): value for key, value in served.items()}
     codec = build(dataset.codec) if fitted is None else fitted
@@ -113,14 +132,14 @@ def reopen(directory: Path, overrides: list[str]) -> DictConfig:
     """The configuration of a run to be continued, with the values that the command line changes.
 
     Raises:
-        UserError: if no run is there, or a whole group is to be changed.
+        UserError: if no run is there, or what is to be changed would make it another run.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     config = stored_config(directory)
     for override in OverridesParser.create().parse_overrides(overrides):
         key = override.key_or_group
-        if isinstance(OmegaConf.select(config, key), DictConfig):
+        if not f"{key}.".startswith(CHANGEABLE) or isinstance(OmegaConf.select(config, key), DictConfig):
             raise UserError(f"resume= continues a run as it was configured; {key}={override.value()} needs a new run")
         OmegaConf.update(config, key, override.value())
     return config
@@ -133,14 +152,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def provenance(config: DictConfig, found: Found) -> dict[str, Any]:
-    """What made this run: versions, commit, data, command, seed, hardware."""
+def provenance(config: DictConfig, found: Found, overrides: list[str]) -> dict[str, Any]:
+    """What made this run: versions, commit, data, command, what it changed, seed, hardware."""
     return {
         "vaelab": __version__,
         "git_commit": _git_commit(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "overrides": overrides,
         "seed": config.seed,
         "data": {"fingerprint": found.fingerprint, "items": found.counts, "shape": list(found.shape)},
         "hardware": {
@@ -258,17 +278,20 @@ def _find_checkpoint(path: Path) -> Path:
 
 def _read(checkpoint: Path) -> dict[str, Any]:
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make the unpickler fail in every way there is
         raise UserError(
             f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): it is damaged, not a checkpoint, "
             "or holds more than plain data"
         ) from error
-    if not isinstance(content, dict) or KEY not in content:
+    entry = content.get(KEY) if isinstance(content, dict) else None
+    if not isinstance(entry, dict) or not {"format", "version"} <= set(entry):
         raise UserError(f"{checkpoint} is not a checkpoint of vaelab: give one that vaelab-train wrote")
-    if content[KEY]["format"] != FORMAT:
+    if entry["format"] != FORMAT:
         raise UserError(
-            f"{checkpoint} was written by vaelab {content[KEY]['version']} in format {content[KEY]['format']}; this "
+            f"{checkpoint} was written by vaelab {entry['version']} in format {entry['format']}; this "
             f"is {__version__} with format {FORMAT}: install the version that wrote it"
         )
     return content

@@ -89,6 +89,8 @@ def is_first_process() -> bool:
 
 def write_down(found: Found, data: DataModule, directory: Path, config: DictConfig) -> None:
     """Say what was found and where the run goes, and write down where it comes from."""
+    from hydra.core.hydra_config import HydraConfig
+
     from vaelab.reporting.tables import tell_found
     from vaelab.run import claim, provenance, write_json
 
@@ -98,7 +100,7 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
     print(f"run directory {directory}")
     if not config.resume:
         claim(directory, config)
-    write_json(directory / "provenance.json", provenance(config, found))
+    write_json(directory / "provenance.json", provenance(config, found, list(HydraConfig.get().overrides.task)))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
         (directory / "left_out.txt").write_text("".join(lines))

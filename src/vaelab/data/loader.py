@@ -13,23 +13,25 @@ from vaelab.data.codecs.base import Codec
 
 @dataclass
 class Store:
-    """One split in memory: encoded already, or raw where the codec encodes on the fly.
+    """Items in memory: encoded already, or raw where the codec encodes on the fly.
 
     `x` (and `target`, None where x is its own target) are `(items, channels, *size)`; `label` and `level` `(items,)`.
+    `index` `(n,)` names those of one split; the splits share the tensors, so that nothing is held twice.
     """
 
     x: Tensor
     target: Tensor | None
     label: Tensor
     level: Tensor
+    index: Tensor
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.index)
 
     def to(self, device: torch.device) -> "Store":
-        """The same split on a device; a copy only where it was elsewhere."""
-        target = None if self.target is None else self.target.to(device)
-        return Store(self.x.to(device), target, self.label.to(device), self.level.to(device))
+        """The same items on a device; copies only of what was elsewhere."""
+        tensors = (self.x, self.target, self.label, self.level, self.index)
+        return Store(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # type: ignore[arg-type]
 
 
 def stream_seed(*numbers: int) -> int:
@@ -91,13 +93,12 @@ class IndexLoader:
         return len(range(self.rank, len(self.store), self.world))
 
     def _order(self, epoch: int) -> Tensor:
-        device = self.store.x.device
         if not self.shuffle:
-            return torch.arange(self.rank, len(self.store), self.world, device=device)
+            return self.store.index[self.rank :: self.world]
         shuffler = torch.Generator().manual_seed(stream_seed(self.seed, epoch))
         order = torch.randperm(len(self.store), generator=shuffler)
         equal = len(self.store) // self.world * self.world
-        return order[self.rank : equal : self.world].to(device)
+        return self.store.index[order[self.rank : equal : self.world].to(self.store.index.device)]
 
     def _batch(self, index: Tensor, epoch: int, k: int) -> Batch:
         store = self.store

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from vaelab.data.batch import Batch
 from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Items, Signature
 from vaelab.data.loader import IndexLoader, Store
@@ -67,9 +68,11 @@ class DataModule(L.LightningDataModule):
             self.items = self.source.load()
             self._check_flip()
             self.index = split_items(self.items, self.fractions, self.seed)
-            if not self.fitted:
+            # Codecs on the fly learn nothing, and the training split's copy would double a large set.
+            if not self.fitted and not self.codec.on_the_fly:
                 self.codec.fit(self.items.raw[self.index["train"]])
-            self.stores = {name: self._store(self.index[name]) for name in SPLITS}
+            whole = self._encode()
+            self.stores = {name: replace(whole, index=self.index[name]) for name in SPLITS}
         return self._found()
 
     def factors(self, split: str) -> dict[str, Tensor]:
@@ -80,15 +83,15 @@ class DataModule(L.LightningDataModule):
         """The split in its own order, drawn with a fixed seed: the same batches at every call."""
         return IndexLoader(self.stores[split], self.codec, batch_size or self.batch_size, seed=self.seed)
 
-    def inputs(self, split: str, limit: int) -> Tensor:
-        """The first `limit` encoded items of a split, `(items, channels, *size)`, on the CPU."""
+    def first(self, split: str, n: int) -> Batch:
+        """The first `n` encoded items of a split (all, if there are fewer), on the CPU."""
         rows, seen = [], 0
         for batch in self.loader(split, batch_size=1024):
-            rows.append(batch.x.cpu())
+            rows.append(batch)
             seen += len(batch.x)
-            if seen >= limit:
+            if seen >= n:
                 break
-        return torch.cat(rows)[:limit]
+        return Batch(*(torch.cat(fields)[:n].cpu() for fields in zip(*rows, strict=True)))
 
     def train_dataloader(self) -> IndexLoader:
         """Shuffled anew each epoch; on a resumed run exactly where it stopped."""
@@ -124,22 +127,24 @@ class DataModule(L.LightningDataModule):
 
     def _on_device(self, split: str) -> Store:
         assert self.trainer is not None
-        self.stores[split] = self.stores[split].to(self.trainer.strategy.root_device)
+        device = self.trainer.strategy.root_device
+        if self.stores[split].x.device != device:
+            whole = self.stores[split].to(device)
+            self.stores = {name: replace(whole, index=self.index[name].to(device)) for name in SPLITS}
         return self.stores[split]
 
     def _check_flip(self) -> None:
         if self.flip and self.items.kind != "picture":
             raise UserError(f"dataset.flip=true mirrors pictures; these are {self.items.kind}s: leave it false")
 
-    def _store(self, index: Tensor) -> Store:
-        items = self.items
-        raw = items.raw[index]
-        label = torch.full((len(index),), -1) if items.label is None else items.label[index]
+    def _encode(self) -> Store:
+        items, every = self.items, torch.arange(len(self.items))
+        label = torch.full((len(items),), -1) if items.label is None else items.label
         if self.codec.on_the_fly:
-            return Store(raw, None, label, torch.zeros(len(index)))
-        x, level = self.codec.encode(raw)
-        target = None if items.clean is None else self.codec.encode(items.clean[index], level)[0]
-        return Store(x, target, label, level)
+            return Store(items.raw, None, label, torch.zeros(len(items)), every)
+        x, level = self.codec.encode(items.raw)
+        target = None if items.clean is None else self.codec.encode(items.clean, level)[0]
+        return Store(x, target, label, level, every)
 
     def _found(self) -> Found:
         first = next(iter(self.loader("train", batch_size=1)))
@@ -149,14 +154,11 @@ class DataModule(L.LightningDataModule):
         return Found(Signature.of(self.items), shape, counts, low, high, self._fingerprint())
 
     def _range(self) -> tuple[float, float]:
-        lows, highs = [], []
-        for store in self.stores.values():
-            tensor = store.x if store.target is None else store.target
-            ends = torch.stack([tensor.min(), tensor.max()]).view(2, 1, 1, 1)
-            ends = self.codec.encode(ends).x if self.codec.on_the_fly else ends
-            lows.append(float(ends.min()))
-            highs.append(float(ends.max()))
-        return min(lows), max(highs)
+        store = self.stores["train"]
+        tensor = store.x if store.target is None else store.target
+        ends = torch.stack([tensor.min(), tensor.max()]).view(2, 1, 1, 1)
+        ends = self.codec.encode(ends).x if self.codec.on_the_fly else ends
+        return float(ends.min()), float(ends.max())
 
     def _fingerprint(self) -> str:
         """A short hash of the raw items: the same data, the same fingerprint."""

@@ -98,8 +98,8 @@ def _plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
     """The codes in at most two dimensions, `(items, 1 or 2)`, and what the axes mean."""
     if codes.shape[1] == 1:
         return codes, ("$z_1$", "density")
-    if codes.shape[1] == 2:
-        return codes, ("$z_1$", "$z_2$")
+    if codes.shape[1] == 2 or len(codes) < 2:  # one item has no direction in which it varies
+        return codes[:, :2], ("$z_1$", "$z_2$")
     from sklearn.decomposition import PCA
 
     pca = PCA(n_components=2, random_state=0)

@@ -1,5 +1,6 @@
 """What every architecture does: an encoder and a decoder from shapes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def group_norm(width: int) -> nn.GroupNorm:
+    """At most 8 groups, of two channels at the least: of a single number a norm would leave nothing."""
+    return nn.GroupNorm(math.gcd(16, width) // 2 or 1, width)
+
+
 def check_rank(shape: Shape, rank: int, name: str, remedy: str) -> None:
     """Refuse x that an architecture cannot take: `rank` counts the axes after the channels.
 
@@ -65,6 +71,28 @@ def check_rank(shape: Shape, rank: int, name: str, remedy: str) -> None:
     """
     if len(shape) != rank + 1:
         raise UserError(f"architecture={name} cannot take data of shape {tuple(shape)}: use {remedy}")
+
+
+def check_halvable(shape: Shape, name: str) -> None:
+    """Refuse x without room for a single halving.
+
+    Raises:
+        UserError: naming the shape and another architecture.
+    """
+    if min(shape[1:]) < 2:
+        raise UserError(f"architecture={name} cannot halve data of shape {tuple(shape)}: use architecture=mlp")
+
+
+def check_layers(widths: Sequence[int], kernel_size: int = 1) -> None:
+    """Refuse settings that make no net.
+
+    Raises:
+        UserError: if there is no layer or an empty one, or the kernel has no middle.
+    """
+    if not widths or min(widths) < 1:
+        raise UserError(f"architecture.widths must name at least one layer, such as [64,128], not {list(widths)}")
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise UserError(f"architecture.kernel_size must be odd and positive, such as 3, not {kernel_size}")
 
 
 def halved_sizes(size: Shape, steps: int) -> list[tuple[int, ...]]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from vaelab.nets.base import Architecture, Shape, activation, check_rank, halved_sizes
+from vaelab.nets.base import Architecture, Shape, activation, check_halvable, check_layers, check_rank, halved_sizes
 
 
 @dataclass
@@ -23,11 +23,15 @@ class Convolutional(Architecture):
     rank: ClassVar[int] = 2
     other: ClassVar[str] = "mlp"
 
+    def __post_init__(self) -> None:
+        check_layers(self.widths)
+
     def _halve(self, before: int, after: int) -> list[nn.Module]:
         """`before` channels to `after` at half the size."""
         raise NotImplementedError
 
     def own_code(self, shape: Shape) -> int:  # noqa: D102
+        self._check(shape)
         return math.prod(self._code_shape(shape))
 
     def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
@@ -54,7 +58,9 @@ class Convolutional(Architecture):
         return nn.Sequential(*layers[:-1])
 
     def _check(self, shape: Shape) -> None:
-        check_rank(shape, self.rank, type(self).__name__.lower(), f"architecture={self.other}")
+        name = type(self).__name__.lower()
+        check_rank(shape, self.rank, name, f"architecture={self.other}")
+        check_halvable(shape, name)
 
     def _widths(self, shape: Shape) -> Sequence[int]:
         return self.widths[: len(halved_sizes(shape[1:], len(self.widths))) - 1]
@@ -75,6 +81,9 @@ class Conv1d(Convolutional):
     kernel_size: int = 7
     rank: ClassVar[int] = 1
     other: ClassVar[str] = "conv2d"
+
+    def __post_init__(self) -> None:
+        check_layers(self.widths, self.kernel_size)
 
     def _halve(self, before: int, after: int) -> list[nn.Module]:
         conv = nn.Conv1d(before, after, self.kernel_size, padding=self.kernel_size // 2)

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from vaelab.errors import UserError
-from vaelab.nets.base import Architecture, Shape, activation
+from vaelab.nets.base import Architecture, Shape, activation, check_layers
 
 
 @dataclass
@@ -17,6 +16,9 @@ class MLP(Architecture):
 
     widths: Sequence[int] = (256, 128)
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        check_layers(self.widths)
 
     def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
         return nn.Sequential(nn.Flatten(), *self._layers([math.prod(shape), *self.widths]), self._last(heads, dim))
@@ -30,8 +32,6 @@ class MLP(Architecture):
         )
 
     def _last(self, heads: int, dim: int | None) -> nn.Linear:
-        if not self.widths:
-            raise UserError("architecture.widths must name at least one layer, such as [256,128]")
         return nn.Linear(self.widths[-1], heads * (dim or self.own_code(())))
 
     def _layers(self, widths: Sequence[int]) -> list[nn.Module]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaelab.nets.base import Architecture, Shape, check_rank, halved_sizes
+from vaelab.nets.base import Architecture, Shape, check_halvable, check_layers, check_rank, group_norm, halved_sizes
 
 
 @dataclass
@@ -22,30 +22,38 @@ class ResNet2d(Architecture):
     widths: Sequence[int] = (32, 64, 128, 256)
     blocks: int = 1
 
+    def __post_init__(self) -> None:
+        check_layers(self.widths)
+
     def own_code(self, shape: Shape) -> int:  # noqa: D102
+        self._check(shape)
         return math.prod(self._code_shape(shape))
 
     def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
-        check_rank(shape, 2, "resnet2d", "architecture=conv1d")
+        self._check(shape)
         layers: list[nn.Module] = []
         for before, width in pairwise([shape[0], *self._widths(shape)]):
             layers += [nn.Conv2d(before, width, 4, 2, 1), *self._blocks(width)]
         width = self._widths(shape)[-1]
-        layers += [_norm(width), nn.SiLU()]
+        layers += [group_norm(width), nn.SiLU()]
         if dim is None:
             return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
 
     def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
-        check_rank(shape, 2, "resnet2d", "architecture=conv1d")
+        self._check(shape)
         widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
         code = self._code_shape(shape)
         layers: list[nn.Module] = [nn.Linear(code_size, math.prod(code))] if code_size else []
         layers += [nn.Unflatten(1, code), *self._blocks(widths[-1])]
         for (after, before), size in zip(reversed(list(pairwise(widths))), reversed(sizes[1:-1]), strict=True):
             layers += [nn.Conv2d(before, after, 3, padding=1), _Grow(size), *self._blocks(after)]
-        layers += [_norm(widths[0]), nn.SiLU(), _Grow(sizes[0])]
+        layers += [group_norm(widths[0]), nn.SiLU(), _Grow(sizes[0])]
         return nn.Sequential(*layers, nn.Conv2d(widths[0], shape[0], 5, padding=2))
+
+    def _check(self, shape: Shape) -> None:
+        check_rank(shape, 2, "resnet2d", "architecture=conv1d")
+        check_halvable(shape, "resnet2d")
 
     def _widths(self, shape: Shape) -> Sequence[int]:
         return self.widths[: len(halved_sizes(shape[1:], len(self.widths))) - 1]
@@ -57,20 +65,16 @@ class ResNet2d(Architecture):
         return [_Block(width) for _ in range(self.blocks)]
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(8, width), width)
-
-
 class _Block(nn.Module):
     """Norm, activate, convolve, twice, added to what came in (He et al. 2016, pre-activation)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _norm(width),
+            group_norm(width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
-            _norm(width),
+            group_norm(width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
         )

@@ -1,6 +1,5 @@
 """A residual, dilated 1-D U-Net whose skips are part of the code."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaelab.errors import UserError
-from vaelab.nets.base import Architecture, Shape, check_rank, halved_sizes
+from vaelab.nets.base import Architecture, Shape, check_layers, check_rank, group_norm, halved_sizes
 
 
 @dataclass
@@ -22,12 +21,16 @@ class UNet1d(Architecture):
     how far a sample sticks out of its own trace.
     """
 
-    widths: Sequence[int] = (24, 48, 64, 64)
-    kernel_size: int = 9
-    dilations: Sequence[int] = (1, 3)
+    widths: Sequence[int] = (16, 32, 48, 64, 64)
+    kernel_size: int = 7
+    dilations: Sequence[int] = (1,)
     extremes: Sequence[int] = (8, 32)
 
+    def __post_init__(self) -> None:
+        check_layers(self.widths, self.kernel_size)
+
     def own_code(self, shape: Shape) -> int:  # noqa: D102
+        self._check(shape, None)
         return sum(width * length for width, length in self._maps(shape))
 
     def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
@@ -57,7 +60,7 @@ class _Block(nn.Module):
         super().__init__()
         padding = dilation * (kernel_size // 2)
         self.body = nn.Sequential(
-            nn.GroupNorm(math.gcd(8, width), width),
+            group_norm(width),
             nn.SiLU(),
             nn.Conv1d(width, width, kernel_size, padding=padding, dilation=dilation),
             nn.SiLU(),

@@ -160,10 +160,12 @@ def _wide_entropy(sigma: Tensor, smallest: float, points: int = 64, terms: int =
     p(θ) = (1 + 2 Σ exp(−n²sigma²/2) cos nθ) / 2π (Mardia and Jupp 2000, eq. 3.5.66); the trapezium rule converges
     exponentially on a circle.
     """
-    n = torch.arange(1, terms + 1, device=sigma.device)
-    angle = 2 * math.pi * torch.arange(points, device=sigma.device) / points
+    n = torch.arange(1, terms + 1, device=sigma.device, dtype=sigma.dtype)
+    angle = 2 * math.pi * torch.arange(points, device=sigma.device, dtype=sigma.dtype) / points
     weights = torch.exp(-0.5 * n.square() * sigma.clamp(min=smallest).square().unsqueeze(-1))
-    density = (1 + 2 * weights @ torch.cos(n.unsqueeze(1) * angle)) / (2 * math.pi)
+    # Mixed precision would round this product to three digits.
+    with torch.autocast(sigma.device.type, enabled=False):
+        density = (1 + 2 * weights @ torch.cos(n.unsqueeze(1) * angle)) / (2 * math.pi)
     return -(density * torch.log(density.clamp(min=1e-12))).mean(-1) * 2 * math.pi
 
 
@@ -184,7 +186,7 @@ class Circle(Latent):
     def posterior(self, params: Tensor) -> WrappedNormalPosterior:  # noqa: D102
         cosine, sine, log_sigma = params.chunk(3, dim=1)
         radius = torch.sqrt(cosine.square() + sine.square() + 1e-12)
-        return WrappedNormalPosterior(cosine / radius, sine / radius, log_sigma.clamp(-8.0, 1.5).exp())
+        return WrappedNormalPosterior(cosine / radius, sine / radius, log_sigma.clamp(-10.0, 1.5).exp())
 
     def prior_sample(self, n: int) -> Tensor:  # noqa: D102
         phase = 2 * math.pi * torch.rand(n, self.dims)
@@ -194,9 +196,10 @@ class Circle(Latent):
         return code.new_full((len(code),), -self.dims * math.log(2 * math.pi))
 
     def project(self, code: Tensor) -> Tensor:
-        """Onto the circle, along the radius."""
+        """Onto the circle, along the radius; the origin, which has no phase, gets phase 0."""
         cosine, sine = code.chunk(2, dim=-1)
-        radius = torch.sqrt(cosine.square() + sine.square()).clamp(min=1e-6)
+        cosine = cosine.where((cosine != 0) | (sine != 0), 1.0)
+        radius = torch.hypot(cosine, sine)
         return torch.cat([cosine / radius, sine / radius], dim=-1)
 
 

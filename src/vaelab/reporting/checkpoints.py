@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from vaelab.run import KEY
 class Checkpoints(Checkpoint):
     """Saves `last.ckpt` after every validated epoch and `best.ckpt` when the monitored quantity is the best so far.
 
-    Ctrl-C and SIGTERM end training at the next step's end, save `last.ckpt` there, and are remembered in
-    `stopped_by`. Any other error leaves the last good epoch's files alone.
+    Ctrl-C and SIGTERM end training after the step or validation in hand, save `last.ckpt` there, and are remembered
+    in `stopped_by`. Any other error leaves the last good epoch's files alone.
     """
 
     def __init__(self, folder: Path, entry: dict[str, Any], monitor: tuple[str, str]) -> None:
         self.folder, self.entry, self.monitor = folder, entry, monitor
         self.best: float | None = None
         self.stopped_by: signal.Signals | None = None
+        self.leave: Callable[[], None] = lambda: None
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
         return {"best": self.best}
@@ -35,31 +37,55 @@ class Checkpoints(Checkpoint):
         """Put in what `load_run` needs."""
         checkpoint[KEY] = self.entry
 
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Let Ctrl-C take SIGTERM's way, which finishes the step in hand; Lightning puts the handlers back."""
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Go on behind the batches that were drawn, and let Ctrl-C take SIGTERM's way; handlers are put back."""
+        self._reposition(trainer)
         graceful = signal.getsignal(signal.SIGTERM)
 
         def stop(number: int, frame: Any) -> None:
             self.stopped_by = signal.Signals(number)
             # A second Ctrl-C does not wait.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            if callable(graceful):
-                graceful(signal.SIGTERM, frame)
 
+        def leave() -> None:
+            if callable(graceful):
+                graceful(signal.SIGTERM, None)
+
+        self.leave = leave
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
 
+    def _reposition(self, trainer: L.Trainer) -> None:
+        # Lightning makes the loader as soon as the optimizer asks how many steps there will be, which is before it
+        # restores where training stood, and then forgets the loader's own state.
+        loop = trainer.fit_loop
+        epoch: Any = loop.epoch_progress.current
+        mid_epoch = epoch.processed < epoch.ready
+        loader: Any = trainer.train_dataloader
+        loader.load_state_dict({"drawn": loop.epoch_loop.batch_progress.current.ready if mid_epoch else 0})
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave where nothing is half done: not within a step's accumulation, nor before the epoch is validated."""
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if self.stopped_by is not None and stepped and not trainer.is_last_batch:
+            self.leave()
+
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Save what the epoch gave: the last always, the best if it is."""
-        self._save(trainer, "last.ckpt")
         name, mode = self.monitor
         value = trainer.callback_metrics.get(name)
-        if value is None:
-            return
-        score = float(value) if mode == "max" else -float(value)
-        if self.best is None or score > self.best:
+        score = None if value is None else float(value) if mode == "max" else -float(value)
+        is_best = score is not None and (self.best is None or score > self.best)
+        if is_best:
             self.best = score
+        # Both know the best score, or a resumed run would take a worse epoch for the best.
+        self._save(trainer, "last.ckpt")
+        if is_best:
             self._save(trainer, "best.ckpt")
+        if self.stopped_by is not None:
+            self.leave()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
         """Keep the step that an interruption ended at."""

@@ -12,7 +12,7 @@ CURVES = ("elbo", "log_likelihood", "kl")
 
 
 class History(L.Callback):
-    """Validation terms by step, in `curves`: name → list of (step, value)."""
+    """The bound's terms by step, in training and validation, in `curves`: name → list of (step, value)."""
 
     def __init__(self) -> None:
         self.curves: dict[str, list[tuple[int, float]]] = {}
@@ -25,7 +25,8 @@ class History(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         assert isinstance(module, VAE)
-        values = {name: float(trainer.callback_metrics[f"val/{name}"]) for name in CURVES}
+        values = {f"val/{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in CURVES}
+        values |= {f"train/{name}": module.latest[f"train/{name}"] for name in CURVES if module.latest}
         values["beta"] = module.beta(trainer.global_step)
         for name, value in values.items():
-            self.curves.setdefault(f"val/{name}", []).append((trainer.global_step, value))
+            self.curves.setdefault(name, []).append((trainer.global_step, value))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
-from vaelab.data.items import LeftOut
-from vaelab.data.module import DataModule, Found
+if TYPE_CHECKING:
+    from vaelab.data.items import LeftOut
+    from vaelab.data.module import DataModule, Found
 
 SHOWN = 5
 
@@ -42,14 +45,19 @@ def _tell_left_out(console: Console, left_out: list[LeftOut]) -> None:
 
 
 def tell_metrics(metrics: dict[str, float], title: str) -> None:
-    """A table of a run's measures, each with its baselines in the same row."""
+    """A table of a run's measures, each with its own baselines in the same row; the other baselines follow."""
     table = Table(title=title, title_justify="left", show_edge=False)
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("baselines and ceilings")
-    for name, value in metrics.items():
-        if not _is_beside(name):
-            table.add_row(name, _number(value), _beside(name, metrics))
+    rows = {name: _beside(name, metrics) for name in metrics if not _is_beside(name)}
+    placed = {other for beside in rows.values() for other in beside.values()}
+    for name, beside in rows.items():
+        words = "  ".join(f"{label} {number(metrics[other])}" for label, other in beside.items())
+        table.add_row(name, number(metrics[name]), words)
+    for name in metrics:
+        if _is_beside(name) and name not in placed:
+            table.add_row(name, number(metrics[name]), "")
     Console().print(table)
 
 
@@ -57,19 +65,17 @@ def _is_beside(name: str) -> bool:
     return "/baseline/" in name or "/ceiling/" in name
 
 
-def _beside(name: str, metrics: dict[str, float]) -> str:
-    """The baselines of a measure: `image/baseline/pca_psnr_db` stands beside `image/psnr_db`."""
+def _beside(name: str, metrics: dict[str, float]) -> dict[str, str]:
+    """The baselines of a measure, label → name: `image/baseline/pca_psnr_db` stands beside `image/psnr_db` as pca."""
     prefix, _, measure = name.partition("/")
-    found = []
-    for other, value in metrics.items():
+    found = {}
+    for other in filter(_is_beside, metrics):
         kind, _, rest = other.removeprefix(f"{prefix}/").partition("/")
-        if _is_beside(other) and other.startswith(prefix):
-            if rest == measure:
-                found.append(f"{kind} {_number(value)}")
-            elif rest.endswith(f"_{measure}"):
-                found.append(f"{rest.removesuffix('_' + measure)} {_number(value)}")
-    return "  ".join(found)
+        if other.startswith(f"{prefix}/") and (rest == measure or rest.endswith(f"_{measure}")):
+            found[rest.removesuffix(measure).rstrip("_") or kind] = other
+    return found
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits, or a whole number with its thousands parted."""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 100 else f"{value:.4g}"

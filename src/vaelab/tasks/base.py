@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.loader import IndexLoader
 from vaelab.data.sources.base import Reader
 from vaelab.errors import UserError
 from vaelab.run import Run, build_source, write_json
@@ -103,21 +102,3 @@ def code_means(run: Run, x: Tensor) -> Tensor:
     """Posterior means `(items, code_size)` of encoded items, on the CPU."""
     parts = [run.variant.posterior(part.to(run.variant.device)).mean.cpu() for part in x.split(256)]
     return torch.cat(parts)
-
-
-def take(loader: IndexLoader, n: int) -> tuple[Tensor, Tensor]:
-    """The first `n` encoded items of a loader, and their levels.
-
-    Raises:
-        UserError: if n < 1.
-    """
-    if n < 1:
-        raise UserError(f"task.n must be at least 1, not {n}")
-    xs, levels, seen = [], [], 0
-    for batch in loader:
-        xs.append(batch.x)
-        levels.append(batch.level)
-        seen += len(batch.x)
-        if seen >= n:
-            break
-    return torch.cat(xs)[:n], torch.cat(levels)[:n]

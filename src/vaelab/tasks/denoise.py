@@ -59,7 +59,7 @@ def denoise(run: Run, noisy: Tensor) -> Tensor:
         raise UserError(f"the file has {noisy.shape[1]} channels, the run was trained on {run.signature.raw_shape[0]}")
     if samples == length:
         return _recover(run, noisy)
-    hop = length // 2
+    hop = max(length // 2, 1)
     windows = max(-(-(samples - length) // hop), 0) + 1
     padded = torch.nn.functional.pad(noisy, (0, (windows - 1) * hop + length - samples))
     # A little above zero at its ends, so that the first and last samples have a weight.

@@ -9,7 +9,7 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.objectives.latents import Latent
 from vaelab.run import Run
-from vaelab.tasks.base import Output, code_means, encode, read_file, take
+from vaelab.tasks.base import Output, code_means, encode, read_file
 
 Path = Literal["lerp", "slerp"]
 
@@ -47,11 +47,10 @@ class Interpolate:
             return encode(run, torch.cat([read_file(run, file)[:1] for file in self.files]))
         if len(self.between) != 2 or min(self.between) < 0:
             raise UserError(f"task.between must name two test items, such as [0,1], not {self.between}")
-        loader = run.data().loader("test")
-        x, level = take(loader, max(self.between) + 1)
-        if len(x) <= max(self.between):
-            raise UserError(f"there are {len(x)} test items: choose task.between below that")
-        return x[self.between], level[self.between]
+        first = run.data().first("test", max(self.between) + 1)
+        if len(first.x) <= max(self.between):
+            raise UserError(f"there are {len(first.x)} test items: choose task.between below that")
+        return first.x[self.between], first.level[self.between]
 
 
 def way(start: Tensor, end: Tensor, steps: int, path: Path, latent: Latent) -> Tensor:
@@ -70,10 +69,11 @@ def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
 
     Ends in one line with the origin have no arc between them: there it is the straight line.
     """
-    near, far = start.norm(), end.norm()
-    cosine = (start @ end) / (near * far).clamp(min=1e-12)
-    angle = torch.acos(cosine.clamp(-1, 1))
-    if torch.sin(angle) < 1e-4:
+    # In single precision the angle between nearly opposite ends would be noise.
+    a, b, s = start.double(), end.double(), t.double()
+    near, far = a.norm(), b.norm()
+    angle = torch.acos(((a @ b) / (near * far)).clamp(-1, 1))
+    if near * far == 0 or torch.sin(angle) < 1e-4:
         return lerp(start, end, t)
-    arc = torch.sin((1 - t) * angle) * start / near + torch.sin(t * angle) * end / far
-    return torch.lerp(near, far, t) * arc / torch.sin(angle)
+    arc = torch.sin((1 - s) * angle) * a / near + torch.sin(s * angle) * b / far
+    return (torch.lerp(near, far, s) * arc / torch.sin(angle)).to(start)

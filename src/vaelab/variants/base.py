@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from vaelab.variants.optimizers import Optimization
 
 
+# Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
+BASELINE_ITEMS = 5000
+
+
 class Parts(NamedTuple):
     """What a variant wires together; `run.build_variant` makes them from a configuration and the data's shape.
 
@@ -75,19 +79,21 @@ class Sound(NamedTuple):
 class VAE(L.LightningModule):
     """Steps, sums and logs that are the same for every kind of signal.
 
-    Subclasses name the kinds of data that they take, and their measures and figures. `monitor` is the validation
-    quantity that chooses the best checkpoint, and whether more of it is better.
+    Subclasses name the kinds of data that they take, and their measures and figures. `name` is the entry of the group
+    `variant`, `prefix` begins the measures; `monitor` is the validation quantity that chooses the best checkpoint, and
+    whether more of it is better.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
     monitor: ClassVar[tuple[str, str]] = ("val/elbo", "max")
+    name: ClassVar[str] = ""
     prefix: ClassVar[str] = ""
     hint: ClassVar[str] = ""
 
     def __init__(self, parts: Parts, *, free_bits: float = 0.0) -> None:
         super().__init__()
         if parts.signature.kind not in self.kinds:
-            raise UserError(f"variant={self.prefix} cannot take data of kind {parts.signature.kind}: {self.hint}")
+            raise UserError(f"variant={self.name} cannot take data of kind {parts.signature.kind}: {self.hint}")
         if free_bits < 0:
             raise UserError(f"variant.free_bits must not be negative, not {free_bits}")
         self.encoder, self.decoder = parts.encoder, parts.decoder
@@ -100,6 +106,7 @@ class VAE(L.LightningModule):
             free_bits,
         )
         self.recent: list[Tensor] = []
+        self.latest: dict[str, float] = {}
         self.tally: Tally
 
     # The way of the data ------------------------------------------------------------------------------------------
@@ -176,8 +183,17 @@ class VAE(L.LightningModule):
         named["train/elbo"] = named["train/log_likelihood"] - named["train/kl"]
         named["train/beta"] = self.beta(self.global_step - 1)
         named["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.latest = named
         if self.logger is not None:
             self.logger.log_metrics(named, step=self.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the next log averages over, so that a resumed run logs what the uncut run would have logged."""
+        checkpoint["recent"] = {"steps": [step.tolist() for step in self.recent], "latest": self.latest}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # noqa: D102
+        self.recent = [torch.tensor(step, device=self.device) for step in checkpoint["recent"]["steps"]]
+        self.latest = checkpoint["recent"]["latest"]
 
     def _check_finite(self, named: dict[str, float]) -> None:
         for name, value in named.items():

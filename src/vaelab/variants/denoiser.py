@@ -28,6 +28,7 @@ class Denoiser(VAE):
 
     kinds: ClassVar[tuple[str, ...]] = ("trace",)
     monitor: ClassVar[tuple[str, str]] = ("val/error", "min")
+    name: ClassVar[str] = "denoiser"
     prefix: ClassVar[str] = "radio"
     hint: ClassVar[str] = "use variant=signal for signals, image for pictures, spectrogram for sound"
 

@@ -1,7 +1,7 @@
 """Optimizers with their learning-rate schedules; a configuration binds the settings (`configs/optimizer/`)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ def adam(
     total_steps: int,
     *,
     lr: float = 1e-3,
-    betas: Sequence[float] = (0.9, 0.999),
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> Optimization:
     """Adam at a constant learning rate (Kingma and Ba 2015)."""
     return Optimization(torch.optim.Adam(parameters, lr=lr, betas=(betas[0], betas[1]), fused=True), None)
@@ -34,7 +34,7 @@ def adamw_cosine(
     *,
     lr: float = 1e-3,
     weight_decay: float = 1e-4,
-    betas: Sequence[float] = (0.9, 0.99),
+    betas: tuple[float, float] = (0.9, 0.99),
     warmup_steps: int = 100,
     final: float = 0.01,
 ) -> Optimization:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 from vaelab.objectives.densities import Density, sample_codes
-from vaelab.variants.base import VAE, Examined, Parts
+from vaelab.variants.base import BASELINE_ITEMS, VAE, Examined, Parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,13 +20,14 @@ class SignalVAE(VAE):
     """Any signals `(channels, time)`, judged by the share of their variance that comes back."""
 
     kinds: ClassVar[tuple[str, ...]] = ("signal",)
+    name: ClassVar[str] = "signal"
     prefix: ClassVar[str] = "signal"
     hint: ClassVar[str] = "use variant=image for pictures, spectrogram for sound, denoiser for noisy traces"
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.signal import signal_measures
 
-        train = data.stores["train"].x.cpu()
+        train = data.first("train", BASELINE_ITEMS).x
         return signal_measures(examined.x, examined.reconstruction, train, self.latent.code_size)
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
@@ -49,6 +50,7 @@ class SignalVAE(VAE):
 class SineVAE(SignalVAE):
     """Sine waves of one known frequency: samples are held against the nearest true sine."""
 
+    name: ClassVar[str] = "sine"
     prefix: ClassVar[str] = "sine"
     hint: ClassVar[str] = "it needs sine waves of one known frequency; use variant=signal for other signals"
     samples: ClassVar[int] = 2000
@@ -92,4 +94,4 @@ class SineVAE(SignalVAE):
 
         waves = self.codec.decode(x)
         reference = sine_waves(torch.zeros(1), samples=waves.shape[-1], cycles=self.cycles)
-        return wave_samples(waves, reference, smooth(waves))
+        return wave_samples(waves, reference.expand_as(waves), smooth(waves))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 from torch import Tensor
 
-from vaelab.variants.base import VAE, Examined, Sound
+from vaelab.variants.base import BASELINE_ITEMS, VAE, Examined, Sound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ class SpectrogramVAE(VAE):
     """Sound, judged by spectral distances beside PCA, the mean spectrum and the ceiling of perfect magnitudes."""
 
     kinds: ClassVar[tuple[str, ...]] = ("sound",)
+    name: ClassVar[str] = "spectrogram"
     prefix: ClassVar[str] = "audio"
     hint: ClassVar[str] = "use variant=signal for signals, image for pictures, denoiser for noisy traces"
 
@@ -36,8 +37,8 @@ class SpectrogramVAE(VAE):
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.audio import audio_measures, griffin_lim_ceiling
 
-        store = data.stores["train"]
-        train = self.decibels(store.x.cpu(), store.level.cpu())
+        first = data.first("train", BASELINE_ITEMS)
+        train = self.decibels(first.x, first.level)
         original = self.decibels(examined.x, examined.level)
         reconstruction = self.decibels(examined.reconstruction, examined.level)
         waves = data.items.raw[data.index["test"]][: len(original)]

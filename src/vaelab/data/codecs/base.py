@@ -26,8 +26,8 @@ class Codec(nn.Module):
     checkpoint and to the device. `typical_level` is the training split's median level: the level of a sample,
     which has none of its own.
 
-    `on_the_fly` codecs encode each batch as it is drawn (cheap, and the raw items take less memory: uint8
-    pictures); the others encode every item once, before the first step.
+    `on_the_fly` codecs have nothing to fit and encode each batch as it is drawn (cheap, and the raw items take less
+    memory: uint8 pictures); the others encode every item once, before the first step.
     """
 
     on_the_fly = False

@@ -75,7 +75,7 @@ class AudioFolder:
     def _decode(self, paths: Sequence[Path]) -> Arrays:
         rate = self.sample_rate or commonest_rate(paths)
         length = chunk_length(self.chunk_seconds, rate)
-        waves = in_threads(lambda path: attempt(lambda p: decode_recording(p, rate), path), paths)
+        waves = list(in_threads(lambda path: attempt(lambda p: decode_recording(p, rate), path), paths))
         chunks = {k: chunked(wave, length) for k, wave in enumerate(waves) if not isinstance(wave, str)}
         return {
             "raw": np.concatenate([np.empty((0, length), np.float32), *chunks.values()]),
@@ -134,7 +134,7 @@ def commonest_rate(paths: Sequence[Path]) -> int:
     """The rate in Hz that most files have, at most 22,050; of two as common the higher one."""
     import soundfile
 
-    rates = in_threads(lambda path: attempt(lambda p: soundfile.info(p).samplerate, path), paths)
+    rates = list(in_threads(lambda path: attempt(lambda p: soundfile.info(p).samplerate, path), paths))
     votes = Counter(rate for rate in rates if isinstance(rate, int))
     return min(HIGHEST_RATE, max(votes, key=lambda rate: (votes[rate], rate), default=HIGHEST_RATE))
 

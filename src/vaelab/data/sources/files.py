@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -81,11 +81,11 @@ def attempt(read: Callable[[Path], T], path: Path) -> T | str:
         return " ".join(lines[:1]) or type(error).__name__
 
 
-def in_threads(function: Callable[[Path], T], paths: Sequence[Path]) -> list[T]:
-    """The function of every path, in order; what decoders warn of shows in their result or not at all."""
+def in_threads(function: Callable[[Path], T], paths: Sequence[Path]) -> Iterator[T]:
+    """The function of every path, one by one in order; what decoders warn of shows in their result or not at all."""
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")
-        return list(pool.map(function, paths))
+        yield from pool.map(function, paths)
 
 
 def sort_out(root: Path, paths: Sequence[Path], reasons: Sequence[str]) -> tuple[list[int], list[LeftOut]]:

@@ -83,12 +83,19 @@ class ImageFolder:
         return self.channels or 3, size[0], size[1]
 
     def _decode(self, paths: Sequence[Path], shape: tuple[int, int, int]) -> Arrays:
+        # Into one array from the start: a list and its stack would hold every picture twice.
+        raw = np.empty((len(paths), *shape), np.uint8)
         decoded = in_threads(lambda path: attempt(lambda p: decode_picture(p, shape, self.background), path), paths)
-        usable = [picture for picture in decoded if not isinstance(picture, str)]
-        raw = np.stack(usable) if usable else np.empty((0, *shape), np.uint8)
+        reasons, usable = [], 0
+        for picture in decoded:
+            reasons.append(picture if isinstance(picture, str) else "")
+            if not isinstance(picture, str):
+                raw[usable] = picture
+                usable += 1
+        raw = raw[:usable]
         if self.channels is None and all((picture == picture[:1]).all() for picture in raw):
             raw = raw[:, :1].copy()
-        return {"raw": raw, "reason": np.array([p if isinstance(p, str) else "" for p in decoded])}
+        return {"raw": raw, "reason": np.array(reasons)}
 
 
 def read_picture(path: str | Path, signature: Signature, background: str = "white") -> Tensor:

@@ -1,0 +1,71 @@
+"""The table of a finished sweep: what each job changed, and how good it became."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+SHOWN = 4
+
+
+class SweepTable(Callback):
+    """Hydra's callback: at the end of a multirun, `sweep.csv` with every measure, and a table of the first ones."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Gather the jobs' directories; a job without `metrics.json` has failed and is said to have."""
+        folder = Path(config.hydra.sweep.dir)
+        jobs = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: _number(path.name))
+        changes, measures = [_changes(job) for job in jobs], [_read(job / "metrics.json") for job in jobs]
+        varied = [name for name in _names(changes) if len({change.get(name) for change in changes}) > 1]
+        rows = [
+            {
+                "job": job.name,
+                **{name: change.get(name, "") for name in varied},
+                **(measured or {"test/elbo": "failed"}),
+            }
+            for job, change, measured in zip(jobs, changes, measures, strict=True)
+        ]
+        if rows:
+            with (folder / "sweep.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, _names(rows))
+                writer.writeheader()
+                writer.writerows(rows)
+            _tell(rows, ["job", *varied, *_names(measures)[:SHOWN]])
+            print(f"\nall measures  {folder / 'sweep.csv'}")
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (10**9, name)
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """Every key of the rows, in order of appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _changes(job: Path) -> dict[str, str]:
+    """What a job's command line changed: setting → value."""
+    overrides = _read(job / "provenance.json").get("overrides", [])
+    return dict(override.split("=", 1) for override in overrides if "=" in override)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _tell(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from vaelab.reporting.tables import number
+
+    table = Table(*columns, show_edge=False)
+    for row in rows:
+        values = [row.get(name, "") for name in columns]
+        table.add_row(*[value if isinstance(value, str) else number(value) for value in values])
+    Console().print(table)

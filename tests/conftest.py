@@ -1,0 +1,75 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from vaelab.cli import register_resolvers
+from vaelab.config import config_dir
+
+TINY = {
+    "sine": ["dataset.waves=60", "dataset.samples=32", "architecture.widths=[16]"],
+    "digits": ["architecture.widths=[16]", "latent.dim=3"],
+    "radio": ["dataset.traces=40", "dataset.samples=64", "architecture.widths=[8,8]", "optimizer.warmup_steps=1"],
+    "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.widths=[4,4]"],
+}
+
+
+@pytest.fixture
+def configure():
+    """A resolved training configuration of a tiny experiment, as the command line would compose it."""
+
+    def make(experiment, *overrides):
+        register_resolvers()
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            words = [f"experiment={experiment}", "accelerator=cpu", *TINY[experiment], *overrides]
+            config = compose("train", overrides=words)
+        OmegaConf.resolve(config)
+        return config
+
+    return make
+
+
+@pytest.fixture
+def tiny(configure):
+    """An untrained run of a tiny experiment, its data in memory."""
+    from vaelab.run import Run, build_data, build_variant
+
+    def make(experiment, *overrides):
+        torch.manual_seed(0)
+        config = configure(experiment, *overrides)
+        data = build_data(config)
+        found = data.prepare()
+        variant = build_variant(config, data.codec, found.signature, found.shape).eval()
+        return Run(Path("nowhere"), Path("nowhere/best.ckpt"), config, variant, _data=data)
+
+    return make
+
+
+@pytest.fixture
+def trainer_of():
+    """A quiet trainer on the processor that writes nothing."""
+    import lightning as L
+
+    def make(**settings):
+        quiet = {
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+        }
+        return L.Trainer(
+            **{**quiet, "accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 1, **settings}
+        )
+
+    return make
+
+
+@pytest.fixture
+def given():
+    """A source that hands over the items that it was given."""
+    return lambda items: SimpleNamespace(load=lambda: items)

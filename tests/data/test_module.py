@@ -1,0 +1,177 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from vaelab.data.codecs.picture import PictureCodec
+from vaelab.data.codecs.signal import SignalCodec
+from vaelab.data.codecs.trace import TraceCodec
+from vaelab.data.items import Items
+from vaelab.data.module import DataModule
+from vaelab.errors import UserError
+
+N = 40
+
+
+def signals(**known):
+    raw = torch.randn(N, 2, 8, generator=torch.Generator().manual_seed(0))
+    return Items("signal", raw, label=torch.arange(N), factors={"truth": torch.arange(N) / 10}, **known)
+
+
+def grey():
+    raw = torch.randint(0, 256, (N, 1, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Items("picture", raw, label=torch.arange(N))
+
+
+def attach(data, epoch=0, rank=0, world=1):
+    progress = SimpleNamespace(processed=epoch)
+    data.trainer = SimpleNamespace(
+        fit_loop=SimpleNamespace(epoch_progress=SimpleNamespace(current=progress)),
+        global_rank=rank,
+        world_size=world,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    )
+    return progress
+
+
+@pytest.fixture
+def module(given):
+    def make(items, codec=None, **settings):
+        data = DataModule(given(items), codec or SignalCodec(), **{"batch_size": 7, **settings})
+        return data, data.prepare()
+
+    return make
+
+
+def labels(loader):
+    return [label for batch in loader for label in batch.label.tolist()]
+
+
+def test_what_was_found_is_told(module):
+    data, found = module(signals(sample_rate=5.0, facts={"cycles": 3.0}))
+    assert found.counts == {"train": 32, "val": 4, "test": 4} and found.shape == (2, 8)
+    encoded = torch.cat([data.first(name, N).x for name in ("train", "val", "test")])
+    assert len(encoded) == N and (found.low, found.high) == (encoded.min().item(), encoded.max().item())
+    assert found.signature.sample_rate == 5.0 and found.signature.facts == {"cycles": 3.0}
+
+
+def test_the_codec_is_fitted_on_the_training_split_alone(module):
+    items = signals()
+    data, _ = module(items)
+    train = items.raw[data.index["train"]]
+    assert data.codec.mean.item() == pytest.approx(train.mean().item(), abs=1e-6)
+    assert data.codec.std.item() == pytest.approx(train.std(correction=0).item(), abs=1e-6)
+    assert abs(data.codec.mean.item() - items.raw.mean().item()) > 1e-4
+
+
+def test_a_fitted_codec_stays_as_it_is(module):
+    codec = SignalCodec()
+    codec.mean.fill_(5.0)
+    data, _ = module(signals(), codec, fitted=True)
+    assert data.codec.mean.item() == 5.0 and data.first("train", N).x.mean() < -4
+
+
+def test_splits_and_their_truths_stay_together(module):
+    data, _ = module(signals())
+    for split in ("train", "val", "test"):
+        assert labels(data.loader(split)) == data.index[split].tolist()
+        assert torch.allclose(data.factors(split)["truth"], data.index[split] / 10)
+    assert sorted(labels(data.loader("train")) + labels(data.loader("val")) + labels(data.loader("test"))) == list(
+        range(N)
+    )
+
+
+def test_a_traces_clean_partner_is_encoded_at_the_noisy_traces_level(module):
+    clean = torch.rand(N, 1, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    data, _ = module(Items("trace", 4 * clean, clean), TraceCodec())
+    for batch in data.loader("train"):
+        assert torch.allclose(batch.target, batch.x / 4) and batch.x.abs().amax(2).allclose(torch.ones(1))
+        assert torch.allclose(data.codec.decode(batch.target, batch.level), batch.x * batch.level.view(-1, 1, 1) / 4)
+
+
+@pytest.mark.parametrize("codec", [SignalCodec(), PictureCodec("dynamic")], ids=["signal", "picture"])
+def test_evaluation_batches_are_the_same_at_every_call(module, codec):
+    data, _ = module(signals() if isinstance(codec, SignalCodec) else grey(), codec)
+    progress = attach(data)
+    for split, loader in (("val", data.val_dataloader), ("test", data.test_dataloader)):
+        first = list(loader())
+        progress.processed += 1
+        again = list(loader())
+        assert all(torch.equal(a.x, b.x) and torch.equal(a.label, b.label) for a, b in zip(first, again, strict=True))
+        assert labels(first) == data.index[split].tolist()
+
+
+def test_training_is_shuffled_anew_each_epoch_and_is_the_same_for_the_same_seed(module):
+    data, _ = module(signals())
+    progress = attach(data)
+    loader = data.train_dataloader()
+    first = labels(loader)
+    progress.processed = 1
+    second = labels(loader)
+    assert first != second and sorted(first) == sorted(second) == sorted(data.index["train"].tolist())
+    other, _ = module(signals())
+    attach(other, epoch=1)
+    assert labels(other.train_dataloader()) == second
+
+
+def test_only_training_pictures_are_mirrored(module):
+    items = grey()
+    data, _ = module(items, PictureCodec(), flip=True)
+    attach(data)
+
+    def mirrored(loader):
+        return sum(not torch.equal(b.x, items.raw[b.label] / 255) for b in loader)
+
+    assert mirrored(data.train_dataloader()) > 0
+    evaluations = [data.val_dataloader(), data.test_dataloader(), *map(data.loader, ("train", "val", "test"))]
+    assert [mirrored(loader) for loader in evaluations] == [0] * 5
+
+
+@pytest.mark.parametrize("items", [signals(), Items("trace", torch.zeros(9, 1, 4), torch.zeros(9, 1, 4))])
+def test_mirroring_what_is_no_picture_is_refused_in_one_line(module, items):
+    with pytest.raises(UserError, match=rf"^dataset.flip=true mirrors pictures; these are {items.kind}s[^\n]+$"):
+        module(items, flip=True)
+
+
+def test_processes_partition_the_evaluation(module):
+    data, _ = module(signals(), split=(0.2, 0.3, 0.5))
+    seen = []
+    for rank in range(3):
+        attach(data, rank=rank, world=3)
+        seen += labels(data.test_dataloader())
+    assert sorted(seen) == sorted(data.index["test"].tolist())
+
+
+def test_the_first_of_a_split_are_its_first_items_encoded(module):
+    data, _ = module(grey(), PictureCodec())
+    first = data.first("train", 5)
+    assert torch.equal(first.x, data.items.raw[data.index["train"][:5]] / 255)
+    assert torch.equal(first.label, data.index["train"][:5])
+    assert len(data.first("val", 1000).x) == 4
+
+
+def test_pictures_range_and_shape_are_told_as_the_net_sees_them(module):
+    items = grey()
+    _, found = module(items, PictureCodec())
+    assert found.shape == (1, 4, 6)
+    assert (found.low, found.high) == pytest.approx((items.raw.min().item() / 255, items.raw.max().item() / 255))
+
+
+def test_the_fingerprint_is_that_of_the_raw_items(module):
+    changed = signals()
+    changed.raw[3, 1, 5] += 1e-3
+    prints = [module(items)[1].fingerprint for items in (signals(), signals(), changed)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_data_are_read_once(given):
+    loads = []
+    source = SimpleNamespace(load=lambda: loads.append(1) or signals())
+    data = DataModule(source, SignalCodec())
+    assert data.prepare() == data.prepare() and len(loads) == 1
+
+
+@pytest.mark.parametrize("batch_size", [0, -4])
+def test_a_batch_of_nothing_is_refused_in_one_line(given, batch_size):
+    with pytest.raises(UserError, match=rf"^dataset.batch_size must be at least 1, not {batch_size}$"):
+        DataModule(given(signals()), SignalCodec(), batch_size=batch_size)

@@ -1,0 +1,154 @@
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Laplace as TorchLaplace
+from torch.distributions import Normal
+
+from vaelab.errors import UserError
+from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian
+
+SHAPE = (4, 2, 3, 5)
+
+
+def pair(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(SHAPE, generator=generator), torch.randn(SHAPE, generator=generator)
+
+
+def fitted(sigma, steps=400, **settings):
+    likelihood = LearnedGaussian(**settings)
+    torch.manual_seed(0)
+    for _ in range(steps):
+        likelihood.log_prob(sigma * torch.randn(64, 1, 20), torch.zeros(64, 1, 20))
+    return likelihood.eval()
+
+
+def test_gaussian_and_laplace_densities_equal_those_of_torch_summed_over_each_item():
+    target, params = pair()
+    expected = Normal(params, 0.3).log_prob(target).flatten(1).sum(1)
+    assert torch.allclose(Gaussian(0.3).log_prob(target, params), expected, rtol=1e-5)
+    expected = TorchLaplace(params, 0.3).log_prob(target).flatten(1).sum(1)
+    assert torch.allclose(Laplace(0.3).log_prob(target, params), expected, rtol=1e-5)
+
+
+def test_the_bernoulli_density_equals_that_of_torch_on_black_and_white():
+    target, params = pair()
+    target = (target > 0).float()
+    expected = TorchBernoulli(logits=params).log_prob(target).flatten(1).sum(1)
+    assert torch.allclose(Bernoulli().log_prob(target, params), expected, rtol=1e-5)
+
+
+def test_the_bernoulli_of_grey_is_the_cross_entropy_that_is_best_at_the_grey_itself():
+    target = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0))
+    p = target.clamp(1e-4, 1 - 1e-4)
+    best = Bernoulli().log_prob(target, torch.logit(p))
+    expected = (target * p.log() + (1 - target) * (1 - p).log()).flatten(1).sum(1)
+    assert torch.allclose(best, expected, rtol=1e-4)
+    assert (best > Bernoulli().log_prob(target, torch.logit(p) + 0.3)).all()
+
+
+def test_the_bernoulli_is_finite_for_the_surest_logits():
+    assert Bernoulli().log_prob(torch.ones(1, 1), torch.tensor([[-1e4]])).item() == -1e4
+
+
+def test_the_bernoullis_mean_is_the_probability_and_its_samples_are_zeros_and_ones():
+    torch.manual_seed(0)
+    logits = torch.tensor([[-2.0, 0.0, 1.5]]).expand(50_000, -1)
+    sample = Bernoulli().sample(logits)
+    assert set(sample.unique().tolist()) == {0.0, 1.0}
+    assert Bernoulli().mean(logits)[0].tolist() == pytest.approx([1 / (1 + math.exp(v)) for v in (2, 0, -1.5)])
+    assert torch.allclose(sample.mean(0), Bernoulli().mean(logits)[0], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "spread"), [(Gaussian(0.2), 0.2), (Laplace(0.2), 0.2 * 2**0.5), (fitted(0.5), 0.5)]
+)
+def test_samples_scatter_around_the_mean_as_wide_as_the_density(likelihood, spread):
+    torch.manual_seed(0)
+    params = torch.linspace(-3, 3, 5).expand(50_000, -1)
+    sample = likelihood.sample(params)
+    assert torch.equal(likelihood.mean(params), params)
+    assert torch.allclose(sample.mean(0), params[0], atol=0.01)
+    assert sample.std(0).tolist() == pytest.approx([spread] * 5, rel=0.03)
+
+
+def test_the_learned_variance_in_training_is_the_mean_squared_error_of_the_batch():
+    target, params = pair()
+    sigma = (target - params).square().mean().sqrt()
+    found = LearnedGaussian().train().log_prob(target, params)
+    assert torch.allclose(found, Normal(params, sigma).log_prob(target).flatten(1).sum(1), rtol=1e-5)
+
+
+def test_no_other_variance_is_likelier_than_the_learned_one():
+    target, params = pair()
+    sigma = float((target - params).square().mean().sqrt())
+    best = LearnedGaussian().train().log_prob(target, params).sum()
+    assert all(best > Gaussian(sigma * factor).log_prob(target, params).sum() for factor in (0.8, 1.25))
+
+
+def test_the_learned_variance_in_evaluation_converges_to_that_of_the_data_and_then_stands_still():
+    likelihood = fitted(0.25)
+    assert likelihood.variance.item() == pytest.approx(0.0625, rel=0.02)
+    before = likelihood.variance.clone()
+    target, params = pair()
+    found = likelihood.log_prob(target, params)
+    expected = Normal(params, before.sqrt()).log_prob(target).flatten(1).sum(1)
+    assert torch.equal(likelihood.variance, before) and torch.allclose(found, expected, rtol=1e-5)
+
+
+def test_the_learned_variance_is_that_of_the_batches_so_far_from_the_first_one_on():
+    likelihood = LearnedGaussian(momentum=0.98)
+    for error in (1.0, 3.0):
+        likelihood.log_prob(torch.full((2, 3), error), torch.zeros(2, 3))
+    assert likelihood.variance.item() == pytest.approx((1 + 9) / 2)
+
+
+def test_a_perfect_fit_keeps_a_finite_density():
+    target, _ = pair()
+    likelihood = LearnedGaussian(min_sigma=1e-3).train()
+    found = likelihood.log_prob(target, target)
+    assert torch.allclose(found, Gaussian(1e-3).log_prob(target, target), rtol=1e-5)
+    assert likelihood.variance.item() == pytest.approx(1e-6)
+
+
+def test_the_learned_variance_travels_in_the_state():
+    copy = LearnedGaussian()
+    copy.load_state_dict(fitted(0.25).state_dict())
+    assert copy.variance.item() == pytest.approx(0.0625, rel=0.02)
+
+
+@pytest.mark.parametrize("likelihood", [Gaussian(), Laplace(), LearnedGaussian(), Bernoulli()])
+def test_the_gradient_pulls_the_mean_towards_the_target(likelihood):
+    params = torch.zeros(1, 2, requires_grad=True)
+    likelihood.train().log_prob(torch.tensor([[1.0, 0.0]]), params).sum().backward()
+    assert params.grad[0, 0] > 0 and params.grad[0, 1] <= 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 1.0), (0.0, 1.01), (-3.0, 255.0)])
+def test_data_outside_the_bernoullis_support_are_refused_in_one_line_with_a_remedy(low, high):
+    with pytest.raises(UserError, match=r"likelihood=bernoulli allows \[0, 1\]: use likelihood=gaussian") as told:
+        Bernoulli().check_support(low, high)
+    assert "\n" not in str(told.value) and f"{low:.4g} to {high:.4g}" in str(told.value)
+
+
+def test_data_inside_the_support_pass():
+    Bernoulli().check_support(0.0, 1.0)
+    for likelihood in (Gaussian(), Laplace(), LearnedGaussian()):
+        likelihood.check_support(-1e9, 1e9)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Gaussian(0.0),
+        lambda: Gaussian(-1.0),
+        lambda: Laplace(0.0),
+        lambda: LearnedGaussian(momentum=1.0),
+        lambda: LearnedGaussian(min_sigma=0.0),
+    ],
+)
+def test_a_density_without_a_width_is_refused(make):
+    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum) must [^\n]+$"):
+        make()

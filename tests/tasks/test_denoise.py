@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from vaelab.errors import UserError
+from vaelab.objectives.latents import Point
+from vaelab.tasks.base import Output
+from vaelab.tasks.denoise import Denoise, denoise
+
+LENGTH = 64
+
+
+class Faithful(nn.Module):
+    def forward(self, code):
+        return code.unflatten(1, (1, LENGTH))
+
+
+@pytest.fixture
+def identity(tiny):
+    """A denoiser that gives back what it gets."""
+    run = tiny("radio")
+    run.variant.encoder, run.variant.decoder, run.variant.latent = nn.Flatten(), Faithful(), Point(LENGTH)
+    return run
+
+
+def traces(samples, n=2):
+    return 50 * torch.randn(n, 1, samples, generator=torch.Generator().manual_seed(0)) + 7
+
+
+@pytest.mark.parametrize("samples", [1, 2, 31, 63, 64, 65, 95, 96, 97, 128, 500, 1001])
+def test_a_faithful_model_gives_back_a_trace_of_any_length_without_a_seam(identity, samples):
+    noisy = traces(samples)
+    recovered = denoise(identity, noisy)
+    assert recovered.shape == noisy.shape
+    assert torch.allclose(recovered, noisy, atol=1e-3)
+
+
+def test_a_trace_as_long_as_the_models_is_one_pass_through_it(tiny):
+    run = tiny("radio")
+    noisy = run.data().items.raw[:3]
+    x, level = run.variant.codec.encode(noisy)
+    with torch.no_grad():
+        expected = run.variant.codec.decode(run.variant.decode(run.variant.encoder(x)), level)
+    assert torch.allclose(denoise(run, noisy), expected, atol=1e-5)
+
+
+def test_the_seams_between_windows_fade_into_each_other(identity):
+    class Numbering(nn.Module):
+        """Each window becomes the sign of its own mean: neighbours disagree as much as they can."""
+
+        def forward(self, code):
+            return code.mean(1).sign().view(-1, 1, 1).expand(-1, 1, LENGTH)
+
+    identity.variant.decoder = Numbering()
+    noisy = torch.ones(1, 1, 160)
+    noisy[..., 64:] = -1
+    recovered = denoise(identity, noisy)
+    assert recovered[0, 0, 0] > 0.9 and recovered[0, 0, -1] < -0.9
+    assert recovered.diff(dim=2).abs().max() < 0.15
+
+
+def test_traces_are_recovered_each_by_itself(tiny):
+    run, noisy = tiny("radio"), traces(150, n=3)
+    together = denoise(run, noisy)
+    assert torch.allclose(denoise(run, noisy[1:2]), together[1:2], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("ending", ["csv", "npy", "wav"])
+def test_a_file_comes_back_recovered_in_its_own_format_units_and_length(identity, tmp_path, ending):
+    rows = (traces(100, n=1) / 500)[:, 0].numpy()
+    file = tmp_path / f"mine.{ending}"
+    if ending == "csv":
+        np.savetxt(file, rows, delimiter=",", fmt="%.8g")
+    elif ending == "npy":
+        np.save(file, rows)
+    else:
+        soundfile.write(file, rows[0], 8000, subtype="FLOAT")
+    Denoise(str(file))(identity, Output(tmp_path / "out"))
+    found = tmp_path / "out" / f"mine_recovered.{ending}"
+    if ending == "csv":
+        recovered = np.loadtxt(found, delimiter=",")
+    elif ending == "npy":
+        recovered = np.load(found)
+    else:
+        recovered, rate = soundfile.read(found)
+        assert rate == 8000
+    assert np.allclose(recovered.reshape(1, -1), rows, atol=1e-5)
+    assert (tmp_path / "out" / "recovered.png").stat().st_size > 1000
+
+
+def test_a_wrong_run_a_missing_file_and_other_channels_are_refused_in_one_line(tiny, identity, tmp_path):
+    with pytest.raises(UserError, match=r"^task=denoise needs a run of variant=denoiser[^\n]+$"):
+        Denoise("x.csv")(tiny("sine"), Output(tmp_path))
+    with pytest.raises(UserError, match=r"^task.file has no value[^\n]+$"):
+        Denoise()(identity, Output(tmp_path))
+    with pytest.raises(UserError, match=r"^[^\n]*nowhere.csv[^\n]*$"):
+        Denoise(str(tmp_path / "nowhere.csv"))(identity, Output(tmp_path))
+    with pytest.raises(UserError, match=r"^the file has 2 channels, the run was trained on 1$"):
+        denoise(identity, torch.zeros(1, 2, LENGTH))

@@ -1,0 +1,188 @@
+import json
+import os
+import pickle
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch.serialization import get_unsafe_globals_in_checkpoint
+
+from vaelab.errors import UserError
+from vaelab.run import FORMAT, KEY, checkpoint_entry, claim, load_run, refuse_taken, stored_config, write_json
+
+RUNS = [
+    ("sine", ()),
+    ("sine", ("latent=gaussian", "latent.dim=2", "likelihood=laplace")),
+    ("digits", ()),
+    ("digits", ("architecture=conv2d", "architecture.widths=[4,8]", "latent.dim=null")),
+    ("digits", ("architecture=resnet2d", "architecture.widths=[8,8]", "~architecture.activation")),
+    ("radio", ()),
+    ("radio", ("latent=gaussian", "latent.dim=null")),
+    ("audio", ()),
+]
+
+
+class Harm:
+    """What a hostile pickle holds: it runs a command when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def save(run, path, **changed):
+    entry = checkpoint_entry(run.config, run.variant) | changed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": run.variant.state_dict(), KEY: entry}, path)
+    return path
+
+
+def outputs(run):
+    batch = run.data().first("test", 4)
+    torch.manual_seed(0)
+    posterior = run.variant.posterior(batch.x)
+    params = run.variant.params(posterior.sample())
+    decoded = run.variant.codec.decode(run.variant.decode(posterior.mean))
+    return batch.x, posterior.mean, posterior.kl(), params, run.variant.likelihood.mean(params), decoded
+
+
+def shaken(run):
+    """As after training: no parameter or statistic is what a fresh model begins with."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for value in run.variant.parameters():
+            value.add_(0.05 * torch.randn_like(value))
+        for name, value in run.variant.likelihood.named_buffers():
+            value.fill_(0.3 if name == "variance" else 17.0)
+    return run
+
+
+def refused(path):
+    with pytest.raises(UserError) as told:
+        load_run(path)
+    assert "\n" not in str(told.value) and str(path) in str(told.value)
+    return str(told.value)
+
+
+@pytest.mark.parametrize(("experiment", "overrides"), RUNS, ids=lambda value: ",".join(value)[:40] or "as it is")
+@torch.inference_mode()
+def test_a_model_comes_back_from_its_checkpoint_as_it_was(tiny, tmp_path, experiment, overrides):
+    run = shaken(tiny(experiment, *overrides))
+    again = load_run(save(run, tmp_path / "checkpoints" / "best.ckpt"))
+    assert again.directory == tmp_path and not again.variant.training
+    assert again.signature == run.signature and again.variant.shape == run.variant.shape
+    assert all(torch.equal(a, b) for a, b in zip(outputs(run), outputs(again), strict=True))
+
+
+def test_the_codec_comes_back_as_it_was_fitted_and_not_fitted_anew(tiny, tmp_path):
+    run = tiny("sine", "dataset.codec.standardise=true")
+    run.variant.codec.mean.fill_(3.0)
+    again = load_run(save(run, tmp_path / "x.ckpt"))
+    assert again.variant.codec.mean.item() == 3.0 and again.data().codec.mean.item() == 3.0
+
+
+def test_a_checkpoint_holds_plain_data_alone(tiny, tmp_path):
+    path = save(tiny("radio"), tmp_path / "x.ckpt")
+    assert get_unsafe_globals_in_checkpoint(path) == []
+    assert torch.load(path, weights_only=True)[KEY]["format"] == FORMAT
+
+
+def test_a_run_is_found_by_its_directory_its_best_checkpoint_first(tiny, tmp_path):
+    run = tiny("sine")
+    last = save(run, tmp_path / "checkpoints" / "last.ckpt")
+    assert load_run(tmp_path).checkpoint == last
+    best = save(run, tmp_path / "checkpoints" / "best.ckpt")
+    assert load_run(tmp_path).checkpoint == best
+    alone = save(run, tmp_path / "elsewhere" / "model.ckpt")
+    assert load_run(alone).directory == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path, zipped):
+    path = tmp_path / "x.ckpt"
+    content = {"state_dict": {}, KEY: Harm(tmp_path / "ran")}
+    if zipped:
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    assert "cannot be read as a checkpoint" in refused(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("target", ["os.mkdir", "vaelab.data.module.logging.os.mkdir"])
+@pytest.mark.parametrize("where", ["architecture", "dataset.codec", "optimizer"])
+def test_a_checkpoint_whose_configuration_names_foreign_code_is_refused_and_runs_nothing(tiny, tmp_path, target, where):
+    run = tiny("sine")
+    OmegaConf.update(run.config, where, {"_target_": target, "path": str(tmp_path / "ran")}, merge=False)
+    with pytest.raises(UserError, match=rf"^_target_={target} lies outside of vaelab's rooms and is not run$"):
+        load_run(save(run, tmp_path / "x.ckpt"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"epoch,loss\n1,2\n", b"a: 1\n", b"hello", b"{}", b"(lp0\n.", b"PK\x03\x04"])
+def test_a_file_that_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(content)
+    assert "cannot be read as a checkpoint" in refused(path) or "is not a checkpoint of vaelab" in refused(path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.99])
+def test_a_truncated_checkpoint_is_refused_in_one_line(tiny, tmp_path, share):
+    whole = save(tiny("sine"), tmp_path / "x.ckpt").read_bytes()
+    (tmp_path / "x.ckpt").write_bytes(whole[: int(share * len(whole))])
+    assert "cannot be read as a checkpoint" in refused(tmp_path / "x.ckpt")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, {KEY: 5}, {KEY: {}}, [1, 2], torch.ones(3)], ids=str)
+def test_a_checkpoint_of_something_else_is_refused_in_one_line(tmp_path, content):
+    torch.save(content, tmp_path / "x.ckpt")
+    assert "is not a checkpoint of vaelab" in refused(tmp_path / "x.ckpt")
+
+
+def test_another_format_is_refused_naming_the_version_that_wrote_it(tiny, tmp_path):
+    line = refused(save(tiny("sine"), tmp_path / "x.ckpt", format=FORMAT + 1, version="9.9"))
+    assert "written by vaelab 9.9" in line and f"format {FORMAT + 1}" in line
+
+
+def test_weights_of_another_shape_are_refused_in_one_line(tiny, tmp_path):
+    run = tiny("sine")
+    run.config.architecture.widths = [8]
+    assert "does not fit this one" in refused(save(run, tmp_path / "x.ckpt"))
+
+
+def test_a_run_that_is_not_there_is_told_in_one_line(tmp_path):
+    assert "there is no run" in refused(tmp_path / "nowhere")
+    assert "holds no checkpoint" in refused(tmp_path)
+
+
+def test_data_of_another_shape_than_the_models_are_refused_in_one_line(tiny, tmp_path):
+    run = load_run(save(tiny("sine"), tmp_path / "x.ckpt"))
+    run.config.dataset.samples = 16
+    with pytest.raises(UserError, match=r"^the data are now of shape \(1, 16\), the model was trained on \(1, 32\)"):
+        run.data()
+
+
+def test_a_run_directory_is_taken_once_and_nothing_in_it_is_touched_again(configure, tmp_path):
+    directory, config = tmp_path / "a" / "b", configure("sine")
+    refuse_taken(directory)
+    claim(directory, config)
+    before = (directory / "config.yaml").read_text()
+    for again in (lambda: refuse_taken(directory), lambda: claim(directory, configure("sine", "seed=5"))):
+        with pytest.raises(UserError, match=r"^[^\n]+ already holds a run: [^\n]+resume=[^\n]+$"):
+            again()
+    assert (directory / "config.yaml").read_text() == before
+    assert stored_config(directory) == config
+
+
+def test_a_directory_without_a_run_cannot_be_continued(tmp_path):
+    with pytest.raises(UserError, match=r"^[^\n]+ holds no run \(no config.yaml\)[^\n]+$"):
+        stored_config(tmp_path)
+
+
+def test_numbers_are_written_whole_or_not_at_all(tmp_path):
+    write_json(tmp_path / "m.json", {"a": 1.5})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "m.json", {"a": object()})
+    assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1.5}

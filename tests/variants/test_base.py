@@ -1,0 +1,210 @@
+import math
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch.loggers.logger import DummyLogger
+from torch import nn
+
+from vaelab.data.batch import Batch
+from vaelab.data.codecs.signal import SignalCodec
+from vaelab.data.items import Items, Signature
+from vaelab.data.module import DataModule
+from vaelab.errors import UserError
+from vaelab.objectives.beta_schedules import constant, linear
+from vaelab.objectives.latents import Gaussian, Point
+from vaelab.objectives.likelihoods import Gaussian as GaussianLikelihood
+from vaelab.variants.base import Parts
+from vaelab.variants.optimizers import adam
+from vaelab.variants.signal import SignalVAE
+
+N, SHAPE = 400, (1, 8)
+
+
+class Notes(DummyLogger):
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, dict(metrics)))
+
+    log_hyperparams = log_graph = finalize = lambda *_, **__: None
+
+
+def model(latent=None, beta=constant, free_bits=0.0, seed=0, kind="signal"):
+    latent = latent or Gaussian(3)
+    torch.manual_seed(0)
+    parts = Parts(
+        encoder=nn.Sequential(nn.Flatten(), nn.Linear(8, latent.heads * latent.dims)),
+        decoder=nn.Sequential(nn.Linear(latent.code_size, 8), nn.Unflatten(1, SHAPE)),
+        latent=latent,
+        likelihood=GaussianLikelihood(0.5),
+        codec=SignalCodec(),
+        signature=Signature(kind, SHAPE, None, (), {}),
+        shape=SHAPE,
+        beta=beta,
+        optimize=partial(adam, lr=0.01),
+        seed=seed,
+    )
+    return SignalVAE(parts, free_bits=free_bits)
+
+
+@pytest.fixture
+def data(given):
+    def make(**settings):
+        raw = torch.randn(N, *SHAPE, generator=torch.Generator().manual_seed(0))
+        module = DataModule(given(Items("signal", raw)), SignalCodec(), **{"split": (0.05, 0.05, 0.9), **settings})
+        module.prepare()
+        return module
+
+    return make
+
+
+def weights(variant):
+    return torch.cat([value.detach().flatten() for value in variant.parameters()])
+
+
+@pytest.mark.parametrize("batch_size", [7, 256, 300, 1000])
+def test_the_test_metrics_are_those_of_a_sum_by_hand_over_the_whole_split(data, trainer_of, batch_size):
+    data, variant = data(batch_size=batch_size), model(Point(3))
+    found = trainer_of().test(variant, datamodule=data, verbose=False)[0]
+    x = data.first("test", N).x
+    with torch.no_grad():
+        mean = variant.decoder(variant.encoder(x))
+    error = (x - mean).square().flatten(1)
+    by_hand = (-error / (2 * 0.25) - math.log(0.5) - 0.5 * math.log(2 * math.pi)).sum(1)
+    assert len(x) == 360
+    assert found["test/log_likelihood"] == pytest.approx(by_hand.mean().item(), rel=1e-5)
+    assert found["test/elbo"] == found["test/log_likelihood"] and found["test/kl"] == 0
+    assert found["test/error"] == pytest.approx(error.mean().item(), rel=1e-5)
+    assert found["test/bits_per_dim"] == pytest.approx(-by_hand.mean().item() / 8 / math.log(2), rel=1e-5)
+
+
+def test_the_kl_of_the_test_is_the_closed_form_over_the_whole_split(data, trainer_of):
+    data, variant = data(), model()
+    found = trainer_of().test(variant, datamodule=data, verbose=False)[0]
+    with torch.no_grad():
+        posterior = variant.posterior(data.first("test", N).x)
+    assert found["test/kl"] == pytest.approx(posterior.kl().sum(1).mean().item(), rel=1e-5)
+    assert found["test/active_units"] == (posterior.mean.var(0, correction=0) > 0.01).sum()
+    assert found["test/elbo"] == pytest.approx(found["test/log_likelihood"] - found["test/kl"], rel=1e-6)
+
+
+def test_validation_is_the_same_at_every_call_and_at_beta_one_whatever_training_weighs(data, trainer_of):
+    data, found = data(), []
+    for beta in (1.0, 0.0, 100.0, 1.0):
+        torch.manual_seed(int(beta) + 5)
+        variant = model(beta=partial(constant, value=beta), free_bits=beta)
+        found.append(trainer_of().validate(variant, datamodule=data, verbose=False)[0])
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+def test_the_best_checkpoint_is_chosen_on_the_validations_elbo(data, trainer_of):
+    name, mode = SignalVAE.monitor
+    assert (name, mode) == ("val/elbo", "max")
+    assert name in trainer_of().validate(model(), datamodule=data(), verbose=False)[0]
+
+
+def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(data, trainer_of):
+    found = []
+    for world, seed in ((1, 0), (2, 0), (1, 3)):
+        variant = model(seed=seed)
+        torch.manual_seed(world)
+        trainer_of(max_epochs=2, limit_val_batches=0).fit(variant, datamodule=data(split=(0.8, 0.1, 0.1)))
+        found.append(weights(variant))
+    assert torch.equal(found[0], found[1]) and not torch.allclose(found[0], found[2])
+
+
+def test_training_raises_the_elbo(data, trainer_of):
+    data, variant = data(split=(0.8, 0.1, 0.1), batch_size=20), model()
+    before = trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"]
+    trainer_of(max_epochs=5).fit(variant, datamodule=data)
+    assert trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"] > before + 1
+
+
+def test_noise_is_a_function_of_where_training_stands(trainer_of):
+    variant = model()
+    variant.trainer = trainer_of()
+    batch = Batch(*[torch.randn(16, *SHAPE)] * 2, torch.zeros(16), torch.zeros(16))
+    losses = []
+    for world, number in ((1, 0), (2, 0), (1, 1)):
+        torch.manual_seed(world)
+        losses.append(variant.training_step(batch, number).item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_objective_weighs_the_kl_by_beta_and_holds_free_bits(trainer_of):
+    x = torch.randn(16, *SHAPE)
+    batch = Batch(x, x, torch.zeros(16), torch.zeros(16))
+    losses = {}
+    for beta, free_bits in ((0.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 9.0)):
+        variant = model(beta=partial(constant, value=beta), free_bits=free_bits)
+        variant.trainer = trainer_of()
+        losses[beta, free_bits] = variant.training_step(batch, 0).item()
+    kl = variant.posterior(x).kl().sum(1).mean().item()
+    assert losses[1, 0] - losses[0, 0] == pytest.approx(kl, rel=1e-3)
+    assert losses[3, 0] - losses[0, 0] == pytest.approx(3 * kl, rel=1e-3)
+    assert losses[3, 9] - losses[0, 0] == pytest.approx(3 * 3 * 9, rel=1e-3)
+
+
+def test_the_log_holds_the_terms_and_the_beta_of_its_last_step(data, trainer_of):
+    notes = Notes()
+    variant = model(beta=partial(linear, warmup_steps=4))
+    settings = {"logger": notes, "max_steps": 6, "log_every_n_steps": 2, "limit_val_batches": 0}
+    trainer_of(**settings).fit(variant, datamodule=data(split=(0.8, 0.1, 0.1), batch_size=32))
+    rows = [(step, row) for step, row in notes.rows if "train/beta" in row]
+    assert [step for step, _ in rows] == [2, 4, 6]
+    assert [row["train/beta"] for _, row in rows] == [0.25, 0.75, 1.0]
+    for _, row in rows:
+        assert row["train/elbo"] == pytest.approx(row["train/log_likelihood"] - row["train/kl"])
+        assert row["train/lr"] == 0.01 and row["train/loss"] > -row["train/log_likelihood"]
+
+
+def test_a_value_that_is_not_finite_stops_training_naming_it_the_step_and_a_remedy(data, trainer_of):
+    variant = model()
+    with torch.no_grad():
+        variant.decoder[0].bias[0] = math.nan
+    with pytest.raises(UserError, match=r"^train/loss became nan at or before step \d+ [^\n]+optimizer.lr[^\n]+$"):
+        trainer_of(max_epochs=1).fit(variant, datamodule=data())
+    with pytest.raises(UserError, match=r"^test/elbo became nan [^\n]+$"):
+        trainer_of().test(variant, datamodule=data(), verbose=False)
+
+
+def test_examining_takes_the_first_items_by_posterior_means_without_noise(data):
+    data, variant = data(), model()
+    found = variant.examine(data.loader("test", batch_size=7), 10)
+    x = data.first("test", 10).x
+    with torch.no_grad():
+        code = variant.posterior(x).mean
+        reconstruction = variant.decoder(code)
+    assert torch.equal(found.x, x) and torch.equal(found.target, x)
+    assert torch.allclose(found.code, code, atol=1e-6)
+    assert torch.allclose(found.reconstruction, reconstruction, atol=1e-6)
+    assert all(len(field) == 10 for field in found) and all(len(field) == 4 for field in found.head(4))
+
+
+def test_decoding_in_chunks_is_decoding_at_once():
+    variant, codes = model(), torch.randn(10, 3)
+    assert torch.allclose(variant.decode(codes, chunk=3), variant.decoder(codes), atol=1e-6)
+
+
+def test_drawing_adds_the_likelihoods_noise_by_its_own_seed():
+    variant, codes = model(), torch.randn(1000, 3)
+    torch.manual_seed(5)
+    first = variant.draw(codes, seed=1)
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(1))
+    assert torch.equal(first, variant.draw(codes, seed=1)) and not torch.equal(first, variant.draw(codes, seed=2))
+    assert (first - variant.decode(codes)).std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_data_of_another_kind_are_refused_in_one_line_naming_the_right_variants():
+    with pytest.raises(UserError, match=r"^variant=signal cannot take data of kind picture: use variant=image [^\n]+$"):
+        model(kind="picture")
+
+
+def test_negative_free_bits_are_refused_in_one_line():
+    with pytest.raises(UserError, match=r"^variant.free_bits must not be negative, not -1.0$"):
+        model(free_bits=-1.0)

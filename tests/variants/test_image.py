@@ -1,0 +1,53 @@
+import math
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def examined(tiny):
+    run = tiny("digits")
+    return run.variant, run.variant.examine(run.data().loader("test"), 60), run.data()
+
+
+def test_perfect_pictures_score_best_beside_pca_and_the_mean(examined):
+    variant, found, data = examined
+    measures = variant.measures(found._replace(reconstruction=found.x), data)
+    assert measures["psnr_db"] == pytest.approx(100) and measures["ssim"] == pytest.approx(1)
+    assert measures["sharpness_ratio"] == pytest.approx(1)
+    assert measures["psnr_db"] > measures["baseline/pca_psnr_db"] > measures["baseline/mean_psnr_db"] > 5
+
+
+def test_pca_has_as_many_components_as_the_code_has_numbers(tiny):
+    scores = []
+    for dim in (2, 16):
+        run = tiny("digits", f"latent.dim={dim}")
+        found = run.variant.examine(run.data().loader("test"), 60)
+        scores.append(run.variant.measures(found, run.data())["baseline/pca_psnr_db"])
+    assert scores[1] > scores[0] + 2
+
+
+def test_the_baselines_never_see_the_pictures_that_they_are_held_against(examined):
+    variant, found, data = examined
+    before = variant.measures(found, data)
+    with torch.no_grad():
+        data.items.raw[data.index["test"]] = 255
+    assert variant.measures(found, data) == before
+
+
+def test_an_untrained_models_measures_are_finite_and_its_figures_drawn(examined):
+    import matplotlib.pyplot as plt
+
+    variant, found, data = examined
+    assert all(math.isfinite(value) for value in variant.measures(found, data).values())
+    decoded = variant.decode(variant.latent.prior_sample(6))
+    figures = [*variant.figures(found.head(4)).values(), variant.sample_figure(decoded), variant.path_figure(decoded)]
+    assert all(figure.axes for figure in figures) and plt.get_fignums() == []
+
+
+def test_a_trained_step_on_pictures_lowers_the_loss(tiny, trainer_of):
+    run = tiny("digits", "optimizer.warmup_steps=1")
+    data, variant = run.data(), run.variant.train()
+    before = trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"]
+    trainer_of(max_epochs=2).fit(variant, datamodule=data)
+    assert trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"] > before + 1
