@@ -138,7 +138,7 @@ def test_a_whole_number_passes_where_a_number_is_meant(value):
         "vaelab.data.loader.torch.load",
         "vaelab.data.loader.torch.hub.load",
         "vaelab.data.loader.torch.add",
-        "vaelab.data.module.logging.os.system",
+        "vaelab.data.cache.os.system",
         "vaelab.variants.base.VAE.load_from_checkpoint",
         "vaelab.data.module.DataModule.load_from_checkpoint",
         "vaelab.nets.base.ACTIVATIONS.clear",

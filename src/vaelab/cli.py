@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir, main
@@ -55,9 +56,20 @@ def _reporting(job: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
             if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(error, Interrupted):
                 print(f"vaelab: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
                 raise
+            discard_empty(Path(HydraConfig.get().runtime.output_dir))
             fail(str(error), error.status)
 
     return told
+
+
+def discard_empty(directory: Path) -> None:
+    """Take away the folders that Hydra made for a job that then did not start, up to the current one."""
+    for folder in (directory, *directory.parents):
+        if folder == Path.cwd() or not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+        if Path.cwd() not in folder.parents:
+            return
 
 
 def fail(line: str, status: int = 1) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union
@@ -15,6 +16,51 @@ from vaelab.errors import UserError
 
 # Where objects that a checkpoint names may come from: a checkpoint must not be able to run anything else.
 ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.", "vaelab.tasks.")
+
+
+@dataclass
+class TrainSettings:
+    """What `configs/train.yaml` holds beside what Hydra builds: names and types of the plain settings."""
+
+    variant: Any
+    dataset: Any
+    architecture: Any
+    latent: Any
+    likelihood: Any
+    beta_schedule: Any
+    optimizer: Any
+    accelerator: Any
+    trainer: Any
+    early_stopping: Any
+    report: Any
+    seed: int
+    threads: int | None
+    resume: str | None
+
+
+@dataclass
+class Report:
+    """`report` in `configs/train.yaml`."""
+
+    every_epochs: int
+    test_items: int
+
+
+@dataclass
+class EarlyStop:
+    """`early_stopping` in `configs/train.yaml`."""
+
+    patience: int | None
+
+
+@dataclass
+class SampleSettings:
+    """What `configs/sample.yaml` holds."""
+
+    task: Any
+    run: str
+    out: str | None
+    device: str
 
 
 def config_dir() -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vaelab import __version__
 from vaelab.config import build, check_settings
@@ -86,10 +87,20 @@ def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape:
         signature=signature,
         shape=tuple(shape),
         beta=build(config.beta_schedule),
-        optimize=build(config.optimizer),
+        optimize=_tried(config.optimizer),
         seed=config.seed,
     )
     return build(config.variant, parts)
+
+
+def _tried(optimizer: DictConfig) -> Any:
+    """The optimizer's settings, bound, and refused now rather than when the run directory is already taken."""
+    optimize = build(optimizer)
+    try:
+        optimize([torch.nn.Parameter(torch.zeros(1))], 1)
+    except ValueError as error:
+        raise UserError(f"optimizer: {error}: give one inside its range") from error
+    return optimize
 
 
 # The directory ----------------------------------------------------------------------------------------------------
@@ -256,7 +267,7 @@ def load_run(path: Path, device: str = "cpu") -> Run:
     try:
         variant = build_variant(config, build(config.dataset.codec), signature, tuple(entry["shape"]))
         variant.load_state_dict(content["state_dict"])
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, LookupError, TypeError, AttributeError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{checkpoint} was written by vaelab {entry['version']} and does not fit this one ({reason}): install that"

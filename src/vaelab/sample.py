@@ -26,11 +26,12 @@ def sample(config: DictConfig) -> None:
     """Do what `config.task` asks of the run `config.run`."""
     from hydra.core.hydra_config import HydraConfig
 
-    from vaelab.config import build
+    from vaelab.config import SampleSettings, build, check_settings
     from vaelab.run import load_run
     from vaelab.tasks.base import Output
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    check_settings(SampleSettings, config)
     task = build(config.task)
     loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
     name = HydraConfig.get().runtime.choices["task"]

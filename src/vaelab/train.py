@@ -36,6 +36,7 @@ def train(config: DictConfig) -> float:
 
     quieten_lightning()
     directory, config = open_run(config)
+    check_plain(config)
     seed_everything(config.seed, workers=True, verbose=False)
     set_threads(config.threads)
     data = build_data(config)
@@ -64,6 +65,15 @@ def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
         refuse_taken(directory)
     OmegaConf.resolve(config)
     return directory, config
+
+
+def check_plain(config: DictConfig) -> None:
+    """Check names and types of the settings that no object is built from. Raises `UserError`."""
+    from vaelab.config import EarlyStop, Report, TrainSettings, check_settings
+
+    check_settings(TrainSettings, config)
+    check_settings(Report, config.report)
+    check_settings(EarlyStop, config.early_stopping)
 
 
 def quieten_lightning() -> None:
@@ -111,6 +121,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     import lightning as L
     from lightning.pytorch.callbacks import EarlyStopping
     from lightning.pytorch.loggers import TensorBoardLogger
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
 
     from vaelab.config import check_settings
@@ -133,7 +144,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
         return L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
-    except (ValueError, RuntimeError, TypeError) as error:
+    except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         raise UserError(f"the trainer cannot be made: {' '.join(str(error).split())}") from error
 

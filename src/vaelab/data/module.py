@@ -1,9 +1,8 @@
 """The in-memory DataModule: a source and a codec in, batches out."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,7 +16,8 @@ from vaelab.data.sources.base import Source
 from vaelab.data.split import SPLITS, split_items
 from vaelab.errors import UserError
 
-log = logging.getLogger(__name__)
+# One size for every evaluation: what is drawn for a batch (a binarisation) must not depend on the training's.
+EVALUATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class DataModule(L.LightningDataModule):
         """The known truths of one split's items, in order."""
         return {name: values[self.index[split]] for name, values in self.items.factors.items()}
 
-    def loader(self, split: str, batch_size: int | None = None) -> IndexLoader:
+    def loader(self, split: str) -> IndexLoader:
         """The split in its own order, drawn with a fixed seed: the same batches at every call."""
-        return IndexLoader(self.stores[split], self.codec, batch_size or self.batch_size, seed=self.seed)
+        return IndexLoader(self.stores[split], self.codec, EVALUATION_BATCH, seed=self.seed)
 
     def first(self, split: str, n: int) -> Batch:
         """The first `n` encoded items of a split (all, if there are fewer), on the CPU."""
         rows, seen = [], 0
-        for batch in self.loader(split, batch_size=1024):
+        for batch in self.loader(split):
             rows.append(batch)
             seen += len(batch.x)
             if seen >= n:
@@ -121,9 +121,7 @@ class DataModule(L.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         store = self._on_device(split)
-        # Evaluation keeps no gradients: larger batches than training's cost no more memory and fewer calls.
-        size = max(self.batch_size, 256)
-        return IndexLoader(store, self.codec, size, seed=self.seed, rank=rank, world=world)
+        return IndexLoader(store, self.codec, EVALUATION_BATCH, seed=self.seed, rank=rank, world=world)
 
     def _on_device(self, split: str) -> Store:
         assert self.trainer is not None
@@ -147,10 +145,10 @@ class DataModule(L.LightningDataModule):
         return Store(x, target, label, level, every)
 
     def _found(self) -> Found:
-        first = next(iter(self.loader("train", batch_size=1)))
         low, high = self._range()
         counts = {name: len(store) for name, store in self.stores.items()}
-        shape = cast(tuple[int, ...], tuple(first.x.shape[1:]))
+        one = self.stores["train"].x[:1]
+        shape = tuple((self.codec.encode(one).x if self.codec.on_the_fly else one).shape[1:])
         return Found(Signature.of(self.items), shape, counts, low, high, self._fingerprint())
 
     def _range(self) -> tuple[float, float]:

@@ -37,13 +37,22 @@ def _fold_of_groups(group: Tensor, fractions: Sequence[float], seed: int) -> Ten
             f"{len(group)} items in {len(sizes)} independent groups (recordings, distinct files) cannot be split "
             "into training, validation and test: give at least 3"
         )
-    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
-    ends = torch.cumsum(sizes[order], 0) / len(group)
-    val, test = (fraction / sum(fractions) for fraction in fractions[1:])
-    # At least one group each, however coarse the groups are.
-    groups_in_val = int((ends <= val).sum().clamp(1, len(sizes) - 2))
-    groups_in_test = int((ends[groups_in_val:] <= val + test).sum().clamp(1, len(sizes) - 1 - groups_in_val))
-    fold_of_group = torch.zeros_like(order)
-    fold_of_group[order[:groups_in_val]] = 1
-    fold_of_group[order[groups_in_val : groups_in_val + groups_in_test]] = 2
+    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed)).tolist()
+    fold_of_group = torch.zeros(len(sizes), dtype=torch.int64)
+    for fold in (1, 2):
+        room = len(group) * fractions[fold] / sum(fractions)
+        # One group at the least is left for each split that is still empty.
+        chosen = set(_fill(order, sizes.tolist(), room)[: len(order) - 3 + fold])
+        fold_of_group[list(chosen)] = fold
+        order = [k for k in order if k not in chosen]
     return fold_of_group[number]
+
+
+def _fill(free: list[int], sizes: list[int], room: float) -> list[int]:
+    """The groups that fit into the room, first come first served; the smallest alone if none does."""
+    chosen = []
+    for k in free:
+        if sizes[k] <= room:
+            chosen.append(k)
+            room -= sizes[k]
+    return chosen or [min(free, key=lambda k: sizes[k])]

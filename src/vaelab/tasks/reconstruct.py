@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from vaelab.errors import UserError
 from vaelab.run import Run
 from vaelab.tasks.base import Output
 
@@ -16,6 +17,8 @@ class Reconstruct:
 
     def __call__(self, run: Run, out: Output) -> None:
         """Write originals and reconstructions as npy, side by side as png and, of sound, as wav."""
+        if self.n < 1:
+            raise UserError(f"task.n must be at least 1, not {self.n}")
         variant, data = run.variant, run.data()
         examined = variant.examine(data.loader(self.split), self.n)
         out.array("originals", variant.codec.decode(examined.target, examined.level))
