@@ -60,7 +60,7 @@ def test_what_an_object_itself_refuses_is_told_in_its_own_one_line(nested):
 def test_a_partial_node_becomes_a_function_with_its_settings_bound():
     node = {"_target_": "vaelab.objectives.beta_schedules.linear", "_partial_": True, "warmup_steps": 4}
     schedule = build(OmegaConf.create(node))
-    assert isinstance(schedule, partial) and schedule.func is linear and schedule(2) == 0.5
+    assert isinstance(schedule, partial) and schedule.func is linear and schedule(2, 10).beta == 0.5
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_how_items_are_served_is_checked_too(configure, override):
 def test_a_whole_number_passes_where_a_number_is_meant(value):
     node = {"_target_": "vaelab.objectives.beta_schedules.constant", "_partial_": True, "value": value}
     check_settings(linear, OmegaConf.create({"value": value}))
-    assert build(OmegaConf.create(node))(0) == value
+    assert build(OmegaConf.create(node))(0, 10).beta == value
 
 
 @pytest.mark.parametrize(

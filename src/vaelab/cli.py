@@ -22,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from vaelab.config import config_dir, did_you_mean
 from vaelab.errors import Interrupted, UserError
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
 
 def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `configs/<config_name>.yaml` with the command line's overrides and do the job with it.
@@ -32,34 +34,50 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     try:
-        main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job))()
-    except UserError as error:
-        fail(str(error), error.status)
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(explain(error, config_name))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
+    except Exception as error:
+        mistake = as_mistake(error, config_name)
+        if mistake is None:
             raise
-        fail(f"{error.strerror}: {error.filename or 'while writing'}; free some space or choose another folder")
+        fail(str(mistake), mistake.status)
     except KeyboardInterrupt:
         fail("interrupted", status=130)
 
 
-def _reporting(job: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """The job, telling a mistake at once; in a sweep the other jobs are then carried on."""
+def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:
+    """The job, telling a mistake at once, before Hydra does; in a sweep the other jobs are then carried on."""
 
     @functools.wraps(job)
     def told(config: DictConfig) -> Any:
         try:
             return job(config)
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(error, Interrupted):
-                print(f"vaelab: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            fail("interrupted", status=130)
+        except Exception as error:
+            mistake = as_mistake(error, config_name)
+            if mistake is None:
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(mistake, Interrupted):
+                print(f"vaelab: job {HydraConfig.get().job.num} failed: {mistake}", file=sys.stderr)
                 raise
             discard_empty(Path(HydraConfig.get().runtime.output_dir))
-            fail(str(error), error.status)
+            fail(str(mistake), mistake.status)
 
     return told
+
+
+def as_mistake(error: Exception, config_name: str) -> UserError | None:
+    """What the user can mend about an exception, or None: then it is ours."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return UserError(explain(error, config_name))
+    if isinstance(error, ValueError) and str(error).startswith("Config group override"):
+        return UserError("a group takes the name of one of its entries, not a number: --help lists them")
+    if isinstance(error, OSError) and error.errno in DISK:
+        where = error.filename or "while writing"
+        return UserError(f"{error.strerror}: {where}; free some space or choose another folder")
+    return None
 
 
 def discard_empty(directory: Path) -> None:

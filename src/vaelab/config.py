@@ -61,6 +61,7 @@ class SampleSettings:
     run: str
     out: str | None
     device: str
+    threads: int | None
 
 
 def config_dir() -> Path:

@@ -45,7 +45,7 @@ PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy",
 # From a configuration to objects ----------------------------------------------------------------------------------
 
 
-SERVED = ("batch_size", "split", "flip")
+SERVED = ("batch_size", "split", "flip", "keep")
 
 
 def build_source(config: DictConfig) -> Source:
@@ -86,7 +86,7 @@ def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape:
         codec=codec,
         signature=signature,
         shape=tuple(shape),
-        beta=build(config.beta_schedule),
+        schedule=build(config.beta_schedule),
         optimize=_tried(config.optimizer),
         seed=config.seed,
     )
@@ -101,6 +101,14 @@ def _tried(optimizer: DictConfig) -> Any:
     except ValueError as error:
         raise UserError(f"optimizer: {error}: give one inside its range") from error
     return optimize
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use so many threads; None leaves its own choice. Raises `UserError` below one."""
+    if threads is not None:
+        if threads < 1:
+            raise UserError(f"threads must be at least 1, not {threads}")
+        torch.set_num_threads(threads)
 
 
 # The directory ----------------------------------------------------------------------------------------------------

@@ -27,11 +27,12 @@ def sample(config: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from vaelab.config import SampleSettings, build, check_settings
-    from vaelab.run import load_run
+    from vaelab.run import load_run, set_threads
     from vaelab.tasks.base import Output
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     check_settings(SampleSettings, config)
+    set_threads(config.threads)
     task = build(config.task)
     loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
     name = HydraConfig.get().runtime.choices["task"]

@@ -6,6 +6,7 @@ What is heavy is imported inside, so that help and mistyped settings answer at o
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
@@ -32,7 +33,7 @@ def train(config: DictConfig) -> float:
     """Train what the configuration says into its run directory; the best validation score comes back."""
     from lightning import seed_everything
 
-    from vaelab.run import build_data, build_variant
+    from vaelab.run import build_data, build_variant, set_threads
 
     quieten_lightning()
     directory, config = open_run(config)
@@ -47,7 +48,8 @@ def train(config: DictConfig) -> float:
     write_down(found, data, directory, config)
     seconds = fit(trainer, variant, data, directory, config.resume)
     report(trainer, variant, data, directory, config, seconds)
-    return float(trainer.checkpoint_callback.best)  # type: ignore[union-attr]
+    best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
+    return math.nan if best is None else float(best)
 
 
 def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
@@ -68,9 +70,13 @@ def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
 
 
 def check_plain(config: DictConfig) -> None:
-    """Check names and types of the settings that no object is built from. Raises `UserError`."""
+    """Check that nothing lacks a value, and the settings that no object is built from. Raises `UserError`."""
+    from omegaconf import OmegaConf
+
     from vaelab.config import EarlyStop, Report, TrainSettings, check_settings
 
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise UserError(f"{key} has no value: give {key}=…")
     check_settings(TrainSettings, config)
     check_settings(Report, config.report)
     check_settings(EarlyStop, config.early_stopping)
@@ -80,16 +86,6 @@ def quieten_lightning() -> None:
     """Keep Lightning's notes on its own insides from the user's terminal."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-
-
-def set_threads(threads: int | None) -> None:
-    """Let torch use so many threads; None leaves its own choice. Raises `UserError` below one."""
-    import torch
-
-    if threads is not None:
-        if threads < 1:
-            raise UserError(f"threads must be at least 1, not {threads}")
-        torch.set_num_threads(threads)
 
 
 def is_first_process() -> bool:
@@ -146,7 +142,8 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         return L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
     except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
-        raise UserError(f"the trainer cannot be made: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"trainer and accelerator do not fit this machine: {reason} Try accelerator=cpu") from error
 
 
 def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:

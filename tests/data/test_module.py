@@ -175,3 +175,38 @@ def test_data_are_read_once(given):
 def test_a_batch_of_nothing_is_refused_in_one_line(given, batch_size):
     with pytest.raises(UserError, match=rf"^dataset.batch_size must be at least 1, not {batch_size}$"):
         DataModule(given(signals()), SignalCodec(), batch_size=batch_size)
+
+
+def classes(**known):
+    items = signals(**known)
+    items.label, items.label_names = torch.arange(N) % 4, ("ant", "bee", "cat", "0")
+    return items
+
+
+@pytest.mark.parametrize(("keep", "numbers"), [(["bee"], {1}), (["cat", "ant"], {0, 2}), ([0], {3})])
+def test_only_classes_that_are_kept_are_trained_and_validated_on(module, keep, numbers):
+    split = (0.6, 0.2, 0.2)
+    (data, found), (whole, _) = module(classes(), keep=keep, split=split), module(classes(), split=split)
+    attach(data)
+    for loader in (data.loader("train"), data.train_dataloader(), data.loader("val"), data.val_dataloader()):
+        assert set(labels(loader)) == numbers
+    assert torch.equal(data.index["test"], whole.index["test"])
+    assert set(data.index["train"].tolist()) < set(whole.index["train"].tolist())
+    assert found.counts == {name: len(index) for name, index in data.index.items()}
+    train = data.items.raw[data.index["train"]]
+    assert data.codec.mean.item() == pytest.approx(train.mean().item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("items", "keep", "words"),
+    [
+        (classes(), ["dog"], "dataset.keep: there is no class dog: there are ant, bee, cat, 0"),
+        (classes(), [], "dataset.keep names no class: there are ant, bee, cat, 0"),
+        (Items("signal", torch.randn(N, 1, 8)), ["ant"], "dataset.keep chooses classes, and these items have none"),
+        (signals(), [3], "dataset.keep=[3] leaves no item in the split val: keep more classes"),
+    ],
+)
+def test_classes_that_cannot_be_kept_are_refused_in_one_line(module, items, keep, words):
+    with pytest.raises(UserError, match=r"^[^\n]+$") as told:
+        module(items, keep=keep)
+    assert str(told.value).startswith(words)

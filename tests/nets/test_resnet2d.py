@@ -6,7 +6,7 @@ from vaelab.nets.resnet2d import ResNet2d
 
 
 @pytest.mark.parametrize(
-    ("shape", "code"), [((3, 64, 64), 256 * 4 * 4), ((1, 48, 80), 256 * 3 * 5), ((1, 2, 9), 32 * 1 * 4)]
+    ("shape", "code"), [((3, 64, 64), 128 * 4 * 4), ((1, 48, 80), 128 * 3 * 5), ((1, 2, 9), 24 * 1 * 4)]
 )
 def test_the_code_is_as_many_halvings_of_the_sides_as_they_allow(shape, code):
     assert ResNet2d().own_code(shape) == code

@@ -43,7 +43,7 @@ def model(latent=None, beta=constant, free_bits=0.0, seed=0, kind="signal"):
         codec=SignalCodec(),
         signature=Signature(kind, SHAPE, None, (), {}),
         shape=SHAPE,
-        beta=beta,
+        schedule=beta,
         optimize=partial(adam, lr=0.01),
         seed=seed,
     )

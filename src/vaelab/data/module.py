@@ -35,11 +35,27 @@ class Found:
     fingerprint: str
 
 
+def class_numbers(setting: str, words: Sequence[str | int], names: Sequence[str]) -> list[int]:
+    """The numbers of the classes with these names, as `setting` gives them.
+
+    Raises:
+        UserError: naming the classes that there are, if one is not among them, or none is named.
+    """
+    there_are = f"there are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
+    if not words:
+        raise UserError(f"{setting} names no class: {there_are}")
+    for word in words:
+        if str(word) not in names:
+            raise UserError(f"{setting}: there is no class {word}: {there_are}")
+    return [names.index(str(word)) for word in words]
+
+
 class DataModule(L.LightningDataModule):
     """Reads a source once, splits it by group, fits the codec on the training split and serves batches by index.
 
     `prepare()` does the work, once, before any model exists, because the data's shape decides the nets'. A codec that
-    comes `fitted` (a trained run's) stays as it is.
+    comes `fitted` (a trained run's) stays as it is. With `keep`, only items of these classes are trained and validated
+    on; the test split has all.
     """
 
     def __init__(
@@ -50,6 +66,7 @@ class DataModule(L.LightningDataModule):
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         flip: bool = False,
+        keep: Sequence[str | int] | None = None,
         seed: int = 0,
         fitted: bool = False,
     ) -> None:
@@ -57,7 +74,7 @@ class DataModule(L.LightningDataModule):
         if batch_size < 1:
             raise UserError(f"dataset.batch_size must be at least 1, not {batch_size}")
         self.source, self.codec, self.batch_size = source, codec, batch_size
-        self.fractions, self.flip, self.seed, self.fitted = split, flip, seed, fitted
+        self.fractions, self.flip, self.keep, self.seed, self.fitted = split, flip, keep, seed, fitted
         self.items: Items
         self.index: dict[str, Tensor] = {}
         self.stores: dict[str, Store] = {}
@@ -67,7 +84,7 @@ class DataModule(L.LightningDataModule):
         if not self.stores:
             self.items = self.source.load()
             self._check_flip()
-            self.index = split_items(self.items, self.fractions, self.seed)
+            self.index = self._kept(split_items(self.items, self.fractions, self.seed))
             # Codecs on the fly learn nothing, and the training split's copy would double a large set.
             if not self.fitted and not self.codec.on_the_fly:
                 self.codec.fit(self.items.raw[self.index["train"]])
@@ -134,6 +151,21 @@ class DataModule(L.LightningDataModule):
     def _check_flip(self) -> None:
         if self.flip and self.items.kind != "picture":
             raise UserError(f"dataset.flip=true mirrors pictures; these are {self.items.kind}s: leave it false")
+
+    def _kept(self, index: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The splits, those for training and validation without the classes that are not to be kept."""
+        if self.keep is None:
+            return index
+        label = self.items.label
+        if label is None:
+            raise UserError("dataset.keep chooses classes, and these items have none: leave it null")
+        names = self.items.label_names or tuple(map(str, range(int(label.max()) + 1)))
+        kept = torch.isin(label, torch.tensor(class_numbers("dataset.keep", self.keep, names)))
+        index = index | {name: index[name][kept[index[name]]] for name in ("train", "val")}
+        for name in ("train", "val"):
+            if not len(index[name]):
+                raise UserError(f"dataset.keep={list(self.keep)} leaves no item in the split {name}: keep more classes")
+        return index
 
     def _encode(self) -> Store:
         items, every = self.items, torch.arange(len(self.items))

@@ -28,7 +28,8 @@ def pca_reconstruction(train: Tensor, test: Tensor, components: int, seed: int =
     from sklearn.decomposition import PCA
 
     seen, unseen = _rows(train), _rows(test)
-    pca = PCA(min(components, *seen.shape), random_state=seed).fit(seen)
+    with np.errstate(invalid="ignore"):  # one item alone has no variance to explain
+        pca = PCA(min(components, *seen.shape), random_state=seed).fit(seen)
     recovered = pca.inverse_transform(pca.transform(unseen))
     return torch.as_tensor(recovered, dtype=torch.float32, device=test.device).reshape(test.shape)
 

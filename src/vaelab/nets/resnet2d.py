@@ -19,7 +19,7 @@ class ResNet2d(Architecture):
     first and the last convolution: there most of the time would go.
     """
 
-    widths: Sequence[int] = (32, 64, 128, 256)
+    widths: Sequence[int] = (24, 48, 96, 128)
     blocks: int = 1
 
     def __post_init__(self) -> None:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from vaelab.objectives.beta_schedules import Pressure
+
 
 class Terms(NamedTuple):
     """The two terms of the bound, item by item.
@@ -30,18 +32,18 @@ def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     return kl.mean(0).clamp(min=free_bits).sum()
 
 
-def negative_elbo(terms: Terms, beta: float = 1.0, free_bits: float = 0.0) -> Tensor:
+def negative_elbo(terms: Terms, pressure: Pressure, free_bits: float = 0.0) -> Tensor:
     """What training minimises: −E[log p(x|z)] + beta · KL, a scalar in nats per sample."""
     kl = with_free_bits(terms.kl, free_bits) if free_bits > 0 else terms.kl.sum(1).mean()
-    return beta * kl - terms.log_likelihood.mean()
+    return pressure.on(kl) - terms.log_likelihood.mean()
 
 
-def active_units(code_means: Tensor, threshold: float = 0.01) -> Tensor:
-    """`(dim,)` bool: dimensions whose posterior mean varies over the data by more than `threshold`.
+def active_units(variance: Tensor, threshold: float = 0.01) -> int:
+    """How many dimensions' posterior means vary over the data by more than `threshold`; `variance` is `(dim,)`.
 
-    Burda et al. 2016, section 4: A_u = Cov_x(E[u]) > 0.01. Takes `(items, dim)` posterior means.
+    Burda et al. 2016, section 4: A_u = Cov_x(E[u]) > 0.01.
     """
-    return code_means.var(0, correction=0) > threshold
+    return int((variance > threshold).sum())
 
 
 def bits_per_dim(elbo: float, dims: int) -> float:

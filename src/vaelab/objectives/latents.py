@@ -5,6 +5,7 @@ decoder takes a code of `code_size` numbers. `posterior(params)` gives a posteri
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -22,8 +23,8 @@ class Posterior(Protocol):
     def mean(self) -> Tensor:
         """`(batch, code_size)` the code that a deterministic pass uses."""
 
-    def sample(self) -> Tensor:
-        """`(batch, code_size)` one reparameterised draw."""
+    def sample(self, draws: int = 1) -> Tensor:
+        """`(draws · batch, code_size)` reparameterised draws, the whole batch once after the other."""
 
     def kl(self) -> Tensor:
         """`(batch, dim)` KL(q(z|x) ‖ p(z)) of each dimension, in nats."""
@@ -73,6 +74,10 @@ class Latent:
         return code
 
 
+def _repeated(draws: int, *tensors: Tensor) -> Sequence[Tensor]:
+    return tensors if draws == 1 else [tensor.repeat(draws, 1) for tensor in tensors]
+
+
 @dataclass(frozen=True)
 class GaussianPosterior:
     """N(mean, exp(log_variance)), `(batch, dim)` each."""
@@ -80,9 +85,10 @@ class GaussianPosterior:
     mean: Tensor
     log_variance: Tensor
 
-    def sample(self) -> Tensor:
+    def sample(self, draws: int = 1) -> Tensor:
         """Mean + sigma · noise (Kingma and Welling 2014, eq. 10)."""
-        return self.mean + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mean)
+        mean, sigma = _repeated(draws, self.mean, torch.exp(0.5 * self.log_variance))
+        return mean + sigma * torch.randn_like(mean)
 
     def kl(self) -> Tensor:
         """½(mean² + sigma² − 1 − log sigma²) of each dimension (Kingma and Welling 2014, appendix B)."""
@@ -130,11 +136,14 @@ class WrappedNormalPosterior:
         """The mean phase as a code."""
         return torch.cat([self.cosine, self.sine], dim=-1)
 
-    def sample(self) -> Tensor:
+    def sample(self, draws: int = 1) -> Tensor:
         """The mean phase turned by sigma · noise."""
-        turn = self.sigma * torch.randn_like(self.sigma)
-        cosine, sine = torch.cos(turn), torch.sin(turn)
-        return torch.cat([self.cosine * cosine - self.sine * sine, self.sine * cosine + self.cosine * sine], dim=-1)
+        cosine, sine, sigma = _repeated(draws, self.cosine, self.sine, self.sigma)
+        turn = sigma * torch.randn_like(sigma)
+        return torch.cat(
+            [cosine * torch.cos(turn) - sine * torch.sin(turn), sine * torch.cos(turn) + cosine * torch.sin(turn)],
+            dim=-1,
+        )
 
     def kl(self) -> Tensor:
         """Log 2π − H(wrapped normal): the prior is uniform on the circle."""
@@ -209,9 +218,9 @@ class PointPosterior:
 
     mean: Tensor
 
-    def sample(self) -> Tensor:
+    def sample(self, draws: int = 1) -> Tensor:
         """The point itself."""
-        return self.mean
+        return _repeated(draws, self.mean)[0]
 
     def kl(self) -> Tensor:
         """Zero: nothing is paid for the code."""

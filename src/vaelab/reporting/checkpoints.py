@@ -77,7 +77,8 @@ class Checkpoints(Checkpoint):
         name, mode = self.monitor
         value = trainer.callback_metrics.get(name)
         score = None if value is None else float(value) if mode == "max" else -float(value)
-        is_best = score is not None and (self.best is None or score > self.best)
+        # Without any validation so far, what there is is the best.
+        is_best = self.best is None or (score is not None and score > self.best)
         if is_best:
             self.best = score
         # Both know the best score, or a resumed run would take a worse epoch for the best.

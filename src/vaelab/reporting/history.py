@@ -27,6 +27,6 @@ class History(L.Callback):
         assert isinstance(module, VAE)
         values = {f"val/{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in CURVES}
         values |= {f"train/{name}": module.latest[f"train/{name}"] for name in CURVES if module.latest}
-        values["beta"] = module.beta(trainer.global_step)
+        values["beta"] = module.pressure(trainer.global_step).beta
         for name, value in values.items():
             self.curves.setdefault(name, []).append((trainer.global_step, value))

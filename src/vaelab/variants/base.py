@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from vaelab.data.codecs.base import Codec
     from vaelab.data.items import Signature
     from vaelab.data.module import DataModule
+    from vaelab.objectives.beta_schedules import Pressure
     from vaelab.objectives.latents import Latent, Posterior
     from vaelab.objectives.likelihoods import Likelihood
     from vaelab.variants.optimizers import Optimization
 
 
+# The number of steps of a run without an end.
+FOREVER = 10**9
 # Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
 BASELINE_ITEMS = 5000
 
@@ -34,8 +37,8 @@ BASELINE_ITEMS = 5000
 class Parts(NamedTuple):
     """What a variant wires together; `run.build_variant` makes them from a configuration and the data's shape.
 
-    `shape` is that of one encoded item, `optimize(parameters, total_steps)` gives optimizer and schedule, and
-    `beta(step)` the weight of the KL.
+    `shape` is that of one encoded item, `optimize(parameters, total_steps)` gives the optimizer, and
+    `schedule(step, total_steps)` the pressure on the KL.
     """
 
     encoder: nn.Module
@@ -45,7 +48,7 @@ class Parts(NamedTuple):
     codec: Codec
     signature: Signature
     shape: tuple[int, ...]
-    beta: Callable[[int], float]
+    schedule: Callable[[int, int], Pressure]
     optimize: Callable[[Iterable[nn.Parameter], int], Optimization]
     seed: int
 
@@ -99,12 +102,8 @@ class VAE(L.LightningModule):
         self.encoder, self.decoder = parts.encoder, parts.decoder
         self.likelihood, self.codec = parts.likelihood, parts.codec
         self.latent, self.signature, self.shape = parts.latent, parts.signature, parts.shape
-        self.beta, self.optimize, self.seed, self.free_bits = (
-            parts.beta,
-            parts.optimize,
-            parts.seed,
-            free_bits,
-        )
+        self.schedule, self.optimize, self.seed, self.free_bits = parts.schedule, parts.optimize, parts.seed, free_bits
+        self.total_steps = FOREVER
         self.recent: list[Tensor] = []
         self.latest: dict[str, float] = {}
         self.tally: Tally
@@ -126,7 +125,11 @@ class VAE(L.LightningModule):
 
     def objective(self, batch: Batch, terms: Terms, params: Tensor) -> Tensor:
         """What one step minimises, in nats per sample."""
-        return negative_elbo(terms, self.beta(self.global_step), self.free_bits)
+        return negative_elbo(terms, self.pressure(self.global_step), self.free_bits)
+
+    def pressure(self, step: int) -> Pressure:
+        """What the schedule asks of the KL at a step of this run."""
+        return self.schedule(step, self.total_steps)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, chunk: int = 256) -> Tensor:
@@ -181,7 +184,7 @@ class VAE(L.LightningModule):
         named = dict(zip(("train/loss", "train/log_likelihood", "train/kl"), values, strict=True))
         self._check_finite(named)
         named["train/elbo"] = named["train/log_likelihood"] - named["train/kl"]
-        named["train/beta"] = self.beta(self.global_step - 1)
+        named["train/beta"] = self.pressure(self.global_step - 1).beta
         named["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.latest = named
         if self.logger is not None:
@@ -239,8 +242,10 @@ class VAE(L.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: D102
         total = self.trainer.estimated_stepping_batches
-        steps = int(total) if math.isfinite(total) else 10**9
-        optimizer, schedule = self.optimize(self.parameters(), steps)
+        self.total_steps = int(total) if math.isfinite(total) else FOREVER
+        # A schedule that does not fit into the run is refused here, before the first step.
+        self.pressure(0)
+        optimizer, schedule = self.optimize(self.parameters(), self.total_steps)
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -52,7 +52,10 @@ class SineVAE(SignalVAE):
 
     name: ClassVar[str] = "sine"
     prefix: ClassVar[str] = "sine"
-    hint: ClassVar[str] = "it needs sine waves of one known frequency; use variant=signal for other signals"
+    hint: ClassVar[str] = (
+        "it needs sine waves of one known frequency; use variant=signal for other signals, variant=image for pictures, "
+        "spectrogram for sound, denoiser for noisy traces"
+    )
     samples: ClassVar[int] = 2000
 
     def __init__(self, parts: Parts, *, free_bits: float = 0.0) -> None:

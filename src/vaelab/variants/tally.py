@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vaelab.objectives.elbo import Terms, bits_per_dim
+from vaelab.objectives.elbo import Terms, active_units, bits_per_dim
 
 
 class Tally:
@@ -44,6 +44,5 @@ class Tally:
             "kl": kl,
             "error": error,
             "bits_per_dim": bits_per_dim(elbo, data_dims),
-            # Burda et al. 2016, section 4: a unit is active if its mean varies over the data.
-            "active_units": float((spread > 0.01).sum()),
+            "active_units": float(active_units(spread)),
         }

@@ -1,0 +1,52 @@
+"""A map of a two-dimensional latent space."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelab.errors import UserError
+from vaelab.objectives.latents import Gaussian
+from vaelab.run import Run
+from vaelab.tasks.base import Output
+from vaelab.tasks.traverse import drawable
+
+
+@dataclass
+class Manifold:
+    """Decode `n × n` codes that share the prior's mass evenly among them; for two Gaussian dimensions."""
+
+    n: int = 20
+
+    def __call__(self, run: Run, out: Output) -> None:
+        """Write `manifold.npy` `(n, n, *raw_shape)`, z₁ growing to the right and z₂ upwards, and one sheet as png."""
+        from vaelab.figures.pictures import picture_grid
+        from vaelab.figures.sheets import wave_sheet
+
+        if self.n < 1:
+            raise UserError(f"task.n must be at least 1, not {self.n}")
+        latent = run.variant.latent
+        if not isinstance(latent, Gaussian) or latent.dims != 2:
+            name = type(latent).__name__.lower()
+            raise UserError(
+                f"task=manifold maps two Gaussian dimensions, and this run has latent={name} latent.dim={latent.dims}: "
+                "train one with latent=gaussian latent.dim=2"
+            )
+        decoded = run.variant.decode(even_codes(self.n).flatten(0, 1))
+        out.array("manifold", run.variant.codec.decode(decoded).unflatten(0, (self.n, self.n)))
+        drawn = drawable(run, decoded, None)
+        if drawn.ndim == 4:
+            sheet = picture_grid(drawn, columns=self.n, gap=int(run.signature.kind == "sound"))
+        else:
+            sheet = wave_sheet(drawn.unflatten(0, (self.n, self.n)))
+        out.figure("manifold", sheet)
+
+
+def even_codes(n: int) -> Tensor:
+    """`(n, n, 2)` codes: an even grid on the unit square through the normal's inverse distribution function.
+
+    Kingma and Welling 2014, appendix A. The first row is the upper one.
+    """
+    along = torch.special.ndtri((torch.arange(n) + 0.5) / n)
+    z2, z1 = torch.meshgrid(along.flip(0), along, indexing="ij")
+    return torch.stack([z1, z2], dim=-1)

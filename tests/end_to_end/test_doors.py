@@ -1,0 +1,132 @@
+"""The doors themselves: help at once, runs that repeat, sweeps, two processes, a training that fails."""
+
+import json
+import math
+
+import pytest
+import yaml
+
+HEAVY = "torch,lightning,matplotlib,sklearn,librosa,torchvision,numpy"
+SPY = f"""
+import sys
+from vaelab.{{door}} import main
+sys.argv = ["vaelab-{{door}}", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print("HEAVY", sorted(set("{HEAVY}".split(",")) & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("door", ["train", "sample"])
+@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["--info", "config"]], ids=lambda words: words[0])
+def test_help_answers_without_what_is_heavy(vaelab, tmp_path, door, words):
+    done = vaelab.process("-c", SPY.format(door=door), *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert "HEAVY []" in done.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_groups_experiments_and_three_examples(vaelab):
+    told = vaelab.train("--help").out
+    groups = "variant dataset architecture latent likelihood beta_schedule optimizer accelerator experiment"
+    for group in groups.split():
+        assert f"{group}: " in told
+    experiments = next(line for line in told.splitlines() if line.startswith("experiment: "))
+    known = {"audio", "digits", "images", "mnist", "radio", "signals", "sine"}
+    assert known <= set(experiments.removeprefix("experiment: ").split(", "))
+    assert sum(line.startswith("  vaelab-train") for line in told.splitlines()) == 3
+    told = vaelab.sample("--help").out
+    tasks = next(line for line in told.splitlines() if line.startswith("task: "))
+    assert {"denoise", "interpolate", "prior", "reconstruct"} <= set(tasks.removeprefix("task: ").split(", "))
+    assert sum(line.startswith("  vaelab-sample") for line in told.splitlines()) == 3
+
+
+def test_a_mistake_is_told_without_what_is_heavy(vaelab, tmp_path):
+    done = vaelab.process("-c", SPY.format(door="train"), "latent=gausian", cwd=tmp_path)
+    assert done.status == 1
+    assert "HEAVY []" in done.out
+
+
+def measures(run):
+    timings = ("fit_seconds", "steps_per_second")
+    return {k: v for k, v in json.loads((run / "metrics.json").read_text()).items() if k not in timings}
+
+
+@pytest.mark.parametrize("experiment", ["sine", "images"])
+def test_the_same_command_gives_the_same_numbers_and_another_seed_others(vaelab, words, trained, tmp_path, experiment):
+    first = measures(trained(experiment)[0])
+    again, other = tmp_path / "again", tmp_path / "other"
+    vaelab.train(*words(experiment), f"hydra.run.dir={again}", figures=False).done()
+    assert measures(again) == first
+    vaelab.train(*words(experiment), "seed=1", f"hydra.run.dir={other}", figures=False).done()
+    assert measures(other)["test/elbo"] != first["test/elbo"]
+
+
+def test_a_sweep_of_two_by_two_makes_four_runs(vaelab, words, tmp_path):
+    swept = ["likelihood=gaussian,laplace", "latent=circle,gaussian", f"hydra.sweep.dir={tmp_path}/sweep"]
+    vaelab.train("-m", *words("sine"), "trainer.max_epochs=1", *swept, figures=False).done()
+    runs = [tmp_path / "sweep" / str(k) for k in range(4)]
+    chosen = set()
+    for run in runs:
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        chosen.add((config["likelihood"]["_target_"], config["latent"]["_target_"]))
+        assert (run / "checkpoints/best.ckpt").is_file()
+        assert math.isfinite(measures(run)["test/elbo"])
+    assert len(chosen) == 4
+    assert len((tmp_path / "sweep/sweep.csv").read_text().splitlines()) == 5
+
+
+def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words, tmp_path):
+    own = [*words("sine"), "trainer.max_epochs=1"]
+    vaelab.train("-m", *own, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()
+    vaelab.train(*own, "seed=1", f"hydra.run.dir={tmp_path}/alone", figures=False).done()
+    assert measures(tmp_path / "sweep/1") == measures(tmp_path / "alone")
+
+
+def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tmp_path):
+    swept = ["-m", "latent.dim=1,-1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = vaelab.train(*swept, *words("sine"), "trainer.max_epochs=1", figures=False)
+    assert done.status == 1
+    complaints = [line for line in done.err.splitlines() if line.startswith("vaelab:")]
+    assert "job 1 failed" in complaints[0]
+    assert "latent.dim" in complaints[0]
+    assert "Traceback" not in done.err
+    assert (tmp_path / "sweep/0/metrics.json").is_file()
+    assert (tmp_path / "sweep/2/metrics.json").is_file()
+    assert not (tmp_path / "sweep/1/config.yaml").exists()
+
+
+def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
+    run = tmp_path / "run"
+    command = ["-m", "vaelab.train", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu", *words("sine")]
+    done = vaelab.process(*command, "trainer.max_epochs=1", f"hydra.run.dir={run}", cwd=tmp_path, seconds=180)
+    assert done.status == 0, done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert all(map(math.isfinite, measures(run).values()))
+
+
+def test_a_training_that_becomes_nan_names_the_term_and_keeps_the_last_good_checkpoint(vaelab, words, tmp_path):
+    run = tmp_path / "run"
+    own = [*words("sine"), "optimizer=adam", "likelihood=gaussian", "trainer.log_every_n_steps=1"]
+    vaelab.train(*own, "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
+    before = {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()}
+    broken = tmp_path / "broken"
+    failed = vaelab.train(*own, "optimizer.lr=1e30", f"hydra.run.dir={broken}", figures=False)
+    assert failed.status == 1
+    assert any(f"{term} became" in failed.complaint for term in ("train/loss", "train/log_likelihood", "train/kl"))
+    assert "lower optimizer.lr" in failed.complaint
+    assert not (broken / "checkpoints/best.ckpt").exists()
+    resumed = vaelab.train(f"resume={run}", "trainer.max_epochs=3", figures=False, break_at=3)
+    assert resumed.status == 1, resumed.err
+    assert "became" in resumed.complaint
+    assert {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
+
+
+def test_a_script_is_the_same_door(vaelab, words, tmp_path):
+    from pathlib import Path
+
+    script = Path(__file__).parents[2] / "scripts" / "train.py"
+    done = vaelab.process(str(script), "threads=1", *words("sine"), "trainer.max_epochs=1", cwd=tmp_path)
+    assert done.done().status == 0
+    assert len(list(tmp_path.glob("outputs/train/sine/*/metrics.json"))) == 1

@@ -1,0 +1,162 @@
+"""Every experiment, every entry of every group: train, and look at what is left behind."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+BASE = ("elbo", "log_likelihood", "kl", "bits_per_dim", "active_units")
+OWN = {
+    "sine": ("sine/near_median", "sine/gmm/near_median", "sine/baseline/gaussian_near_median"),
+    "signals": ("signal/explained_variance", "signal/rmse", "signal/baseline/pca_rmse"),
+    "radio": ("radio/",),
+    "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
+    "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
+    "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
+    "audio": ("audio/", "audio/baseline/", "audio/ceiling/"),
+}
+FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
+FIGURES["radio"] = {"recovered", "spectra", "training"}
+
+
+@pytest.mark.parametrize("experiment", OWN)
+def test_an_experiment_leaves_a_complete_run_directory(trained, experiment):
+    run, told = trained(experiment)
+    assert {"config.yaml", "metrics.json", "provenance.json", "checkpoints", "figures", "tensorboard"} <= {
+        path.name for path in run.iterdir()
+    }
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 2
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert f"vaelab-sample run={run}" in told.out
+
+
+@pytest.mark.parametrize("experiment", OWN)
+def test_metrics_are_finite_numbers_with_the_promised_names(trained, experiment):
+    measures = json.loads((trained(experiment)[0] / "metrics.json").read_text())
+    assert all(type(value) is float and math.isfinite(value) for value in measures.values()), measures
+    assert {f"test/{name}" for name in BASE} <= set(measures)
+    for name in OWN[experiment]:
+        assert any(key.startswith(name) for key in measures), name
+    assert measures["test/elbo"] == pytest.approx(measures["test/log_likelihood"] - measures["test/kl"], rel=1e-6)
+
+
+@pytest.mark.parametrize("experiment", OWN)
+def test_figures_are_pictures_with_something_on_them(trained, experiment):
+    figures = {path.stem: path for path in (trained(experiment)[0] / "figures").glob("*.png")}
+    assert FIGURES[experiment] <= set(figures)
+    for path in figures.values():
+        low, high = Image.open(path).convert("L").getextrema()
+        assert low < high, path
+
+
+@pytest.mark.parametrize("experiment", OWN)
+def test_tensorboard_holds_scalars_pictures_codes_and_settings(trained, experiment):
+    run, _ = trained(experiment)
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    tags = board.Tags()
+    assert {f"val/{name}" for name in BASE} <= set(tags["scalars"])
+    assert {"train/elbo", "train/beta", "train/lr"} <= set(tags["scalars"])
+    assert any(tag.startswith("test/") for tag in tags["images"])
+    assert "_hparams_/session_start_info" in board.summary_metadata
+    assert list((run / "tensorboard").rglob("tensors.tsv"))
+    sounds = {"sound/original/0", "sound/reconstruction/0", "sound/prior/0"} if experiment == "audio" else set()
+    assert sounds <= set(tags["audio"])
+
+
+@pytest.mark.parametrize("experiment", ["sine", "images"])
+def test_provenance_says_what_made_the_run(trained, experiment):
+    run, _ = trained(experiment)
+    found = json.loads((run / "provenance.json").read_text())
+    assert found["seed"] == 0
+    assert found["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert found["data"]["fingerprint"]
+    assert f"experiment={experiment}" in found["command"]
+    assert found["hardware"]["threads"] == 1
+
+
+def test_a_checkpoint_holds_plain_types_and_tensors_only(trained):
+    for name in ("best", "last"):
+        path = trained("digits")[0] / "checkpoints" / f"{name}.ckpt"
+        assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
+
+
+def entries(group):
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+# What an entry needs beside itself: the experiment that it fits, where that is not the sine, and its size.
+NEEDS = {
+    "latent=gaussian": ("sine", ["latent.dim=2"]),
+    "latent=point": ("sine", ["latent.dim=2"]),
+    "likelihood=bernoulli": ("digits", []),
+    "architecture=conv1d": ("sine", ["architecture.widths=[4]", "architecture.kernel_size=3"]),
+    "architecture=conv2d": ("digits", ["architecture.widths=[4]"]),
+    "architecture=resnet2d": ("digits", ["architecture.widths=[4]"]),
+    "architecture=lstm": ("sine", ["architecture.width=4"]),
+    "architecture=unet1d": ("radio", ["architecture.widths=[4,8]", "architecture.kernel_size=3"]),
+}
+FILES = {
+    "audio_folder": (
+        "audio",
+        ["dataset=audio_folder", "dataset.root={files}/recordings", "dataset.chunk_seconds=0.25"],
+    ),
+    "fashion_mnist": ("mnist", ["dataset=fashion_mnist", "dataset.root={files}/idx"]),
+}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f"{group}={name}"
+        for group in ("latent", "likelihood", "architecture", "beta_schedule", "optimizer")
+        for name in entries(group)
+    ]
+    + ["accelerator=cpu", "accelerator=auto"],
+)
+def test_an_entry_of_a_group_trains(vaelab, words, tmp_path, entry):
+    experiment, own = NEEDS.get(entry, ("sine", []))
+    # Sizes of the experiment's own architecture mean nothing to another.
+    foreign = "architecture." if entry.startswith("architecture=") else "none"
+    done = [word for word in words(experiment) if not word.startswith(foreign)]
+    run = tmp_path / "run"
+    done += [entry, *own, "trainer.max_epochs=1"]
+    vaelab.train(*done, f"hydra.run.dir={run}", figures=False).done()
+    assert math.isfinite(json.loads((run / "metrics.json").read_text())["test/elbo"])
+
+
+@pytest.mark.parametrize("dataset", ["audio_folder", "fashion_mnist"])
+def test_a_dataset_that_no_experiment_starts_with_trains(vaelab, words, files, tmp_path, dataset):
+    experiment, own = FILES[dataset]
+    dropped = ("dataset.clips", "dataset.clip_seconds", "dataset.chunk_seconds", "dataset.root")
+    run = tmp_path / "run"
+    done = [word for word in words(experiment) if not word.startswith(dropped)]
+    own = [word.format(files=files) for word in own]
+    vaelab.train(*done, *own, "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
+    assert all(map(math.isfinite, json.loads((run / "metrics.json").read_text()).values()))
+
+
+def test_a_run_that_ends_before_its_first_validation_is_complete(vaelab, words, tmp_path):
+    run = tmp_path / "run"
+    vaelab.train(*words("sine"), "trainer.max_steps=1", f"hydra.run.dir={run}").done()
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert math.isfinite(json.loads((run / "metrics.json").read_text())["test/elbo"])
+
+
+def test_three_pictures_are_enough(vaelab, words, tmp_path, files):
+    import shutil
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for path in sorted((files / "pictures").rglob("*.png"))[:3]:
+        shutil.copy(path, mine)
+    run = tmp_path / "run"
+    done = vaelab.train(*words("images"), f"dataset.root={mine}", "trainer.max_epochs=1", f"hydra.run.dir={run}").done()
+    assert "split train 1   val 1   test 1" in done.out
+    assert all(map(math.isfinite, json.loads((run / "metrics.json").read_text()).values()))

@@ -1,0 +1,213 @@
+"""Every mistake of a user's: exit status 1, one line that names the thing and a remedy, nothing left behind."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+DIGITS = ["experiment=digits"]
+IMAGES = ["experiment=images", "dataset.size=16", "dataset.batch_size=8"]
+SIGNALS = ["experiment=signals"]
+AUDIO = ["experiment=audio", "dataset=audio_folder"]
+
+WORDS = [
+    (["optimizer.lrr=1"], ["optimizer.lrr", "did you mean optimizer.lr?"]),
+    (["trainer.max_epoch=3"], ["trainer.max_epoch", "max_epochs?"]),
+    (["experiment=digit"], ["experiment=digit", "did you mean digits?"]),
+    (["latent=gausian"], ["latent=gausian", "did you mean gaussian?"]),
+    (["latnet=gaussian"], ["latnet", "did you mean latent?"]),
+    (["+foo=1"], ["foo"]),
+    (["+optimizer.foo=1"], ["optimizer.foo"]),
+    (["+latent.dimm=3"], ["latent.dimm", "did you mean dim?"]),
+    (["+trainer.max_epoch=3"], ["trainer.max_epoch", "max_epochs?"]),
+    (["latent.dim=abc"], ["latent.dim=abc", "a whole number"]),
+    (["seed=abc"], ["seed", "abc"]),
+    (["threads=0"], ["threads"]),
+    (["report.every_epochs=often"], ["report.every_epochs"]),
+    (["trainer.max_epochs=abc"], ["trainer.max_epochs=abc", "a whole number"]),
+    (["trainer.max_epochs=-3"], ["max_epochs"]),
+    (["dataset.batch_size=-4"], ["dataset.batch_size", "at least 1"]),
+    (["dataset.split=[1,2]"], ["dataset.split", "three"]),
+    (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
+    (["likelihood=bernoulli"], ["likelihood=bernoulli", "likelihood=gaussian"]),
+    (["experiment=images"], ["dataset.root", "give dataset.root="]),
+    (["experiment=signals"], ["dataset.file", "give dataset.file="]),
+    ([*DIGITS, "variant=sine"], ["variant=sine", "variant=image"]),
+    (["variant=image"], ["variant=image", "signal"]),
+    (["architecture=conv2d"], ["architecture=conv2d"]),
+    ([*DIGITS, "architecture=lstm"], ["architecture=lstm"]),
+    (["latent=gaussian", "latent.dim=null"], ["latent.dim"]),
+    (["latent=3"], ["name of one of its entries"]),
+    (["dataset.waves="], ["dataset.waves"]),
+    (["dataset.waves=2"], ["at least 3"]),
+    (["latent"], ["latent"]),
+]
+
+
+def told(vaelab, tmp_path, words):
+    """The complaint about a command whose run directory is then not there."""
+    run = tmp_path / "run"
+    refused = vaelab.train("trainer.max_steps=1", *words, f"hydra.run.dir={run}", cwd=tmp_path, figures=False)
+    assert refused.status == 1, refused.out + refused.err
+    line = refused.complaint
+    assert not run.exists()
+    assert not (tmp_path / "outputs").exists()
+    return line
+
+
+@pytest.mark.parametrize(("words", "parts"), WORDS, ids=lambda value: " ".join(value))
+def test_a_wrong_word_is_told_in_one_line(vaelab, tmp_path, words, parts):
+    line = told(vaelab, tmp_path, words)
+    assert all(part in line for part in parts), line
+
+
+def test_a_gpu_that_is_not_there_is_told_in_one_line(vaelab, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert "accelerator" in told(vaelab, tmp_path, ["accelerator=gpu"])
+
+
+def folder(tmp_path):
+    made = tmp_path / "mine"
+    made.mkdir()
+    return made
+
+
+def test_an_empty_folder_is_told(vaelab, tmp_path):
+    mine = folder(tmp_path)
+    assert f"{mine} holds no pictures" in told(vaelab, tmp_path, [*IMAGES, f"dataset.root={mine}"])
+    assert f"{mine} holds no recordings" in told(vaelab, tmp_path, [*AUDIO, f"dataset.root={mine}"])
+
+
+def test_a_missing_folder_is_told(vaelab, tmp_path):
+    assert "dataset.root" in told(vaelab, tmp_path, [*IMAGES, f"dataset.root={tmp_path}/nothing"])
+
+
+def test_a_missing_file_is_told(vaelab, tmp_path):
+    assert "nothing.csv does not exist" in told(vaelab, tmp_path, [*SIGNALS, f"dataset.file={tmp_path}/nothing.csv"])
+
+
+def test_a_set_of_one_picture_is_told(vaelab, tmp_path, files):
+    mine = folder(tmp_path)
+    shutil.copy(next((files / "pictures/dark").iterdir()), mine)
+    assert "at least 3" in told(vaelab, tmp_path, [*IMAGES, f"dataset.root={mine}"])
+
+
+def test_a_silent_recording_alone_is_told(vaelab, tmp_path):
+    mine = folder(tmp_path)
+    soundfile.write(mine / "quiet.wav", np.zeros(8000), 8000)
+    assert "silent" in told(vaelab, tmp_path, [*AUDIO, f"dataset.root={mine}"])
+
+
+def test_a_ragged_table_is_told(vaelab, tmp_path):
+    table = tmp_path / "ragged.csv"
+    table.write_text("".join(",".join("1" * k) + "\n" for k in range(2, 12)))
+    assert "rows cannot be used" in told(vaelab, tmp_path, [*SIGNALS, f"dataset.file={table}"])
+
+
+def test_a_table_outside_of_the_support_is_told(vaelab, tmp_path, files):
+    words = [*SIGNALS, f"dataset.file={files}/signals.csv", "likelihood=bernoulli"]
+    assert "likelihood=bernoulli" in told(vaelab, tmp_path, words)
+
+
+def test_a_row_with_nan_is_left_out_and_listed(vaelab, tmp_path, words, files):
+    rows = (files / "signals.csv").read_text().splitlines()
+    rows[4] = ",".join(["nan", *rows[4].split(",")[1:]])
+    table = tmp_path / "holes.csv"
+    table.write_text("\n".join(rows))
+    run = tmp_path / "run"
+    done = vaelab.train(*words("signals"), f"dataset.file={table}", f"hydra.run.dir={run}", figures=False).done()
+    assert "left out 1" in done.out
+    assert "row 5" in done.out
+    assert "row 5" in (run / "left_out.txt").read_text()
+
+
+def test_a_truncated_picture_is_left_out_and_listed(vaelab, tmp_path, words, files):
+    from PIL import Image
+
+    mine = shutil.copytree(files / "pictures", tmp_path / "mine")
+    whole = tmp_path / "whole.jpg"
+    Image.effect_noise((40, 40), 50).save(whole)
+    (mine / "cut.jpg").write_bytes(whole.read_bytes()[:300])
+    run = tmp_path / "run"
+    done = vaelab.train(*words("images"), f"dataset.root={mine}", f"hydra.run.dir={run}", figures=False).done()
+    assert "cut.jpg" in done.out
+    assert "cut.jpg" in (run / "left_out.txt").read_text()
+
+
+def test_a_taken_run_directory_is_refused_and_untouched(vaelab, trained, words):
+    run, _ = trained("sine")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    refused = vaelab.train(*words("sine"), f"hydra.run.dir={run}")
+    assert refused.status == 1
+    assert "already holds a run" in refused.complaint
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_directory_that_cannot_be_written_is_told(vaelab, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = vaelab.train("dataset.waves=200", f"hydra.run.dir={tmp_path}/file/run")
+    assert refused.status == 1
+    assert "file" in refused.complaint
+
+
+# Sampling ---------------------------------------------------------------------------------------------------------
+
+
+def asked(vaelab, tmp_path, *words):
+    refused = vaelab.sample(*words, f"out={tmp_path}/out", cwd=tmp_path)
+    assert refused.status == 1, refused.out + refused.err
+    assert not (tmp_path / "out").exists()
+    return refused.complaint
+
+
+def test_a_run_that_is_not_there_is_told(vaelab, tmp_path):
+    assert "there is no run missing" in asked(vaelab, tmp_path, "run=missing")
+    assert "run has no value" in asked(vaelab, tmp_path)
+
+
+def test_a_text_file_is_no_checkpoint(vaelab, tmp_path):
+    (tmp_path / "text.ckpt").write_text("hello")
+    assert "cannot be read as a checkpoint" in asked(vaelab, tmp_path, f"run={tmp_path}/text.ckpt")
+
+
+def test_an_empty_folder_is_no_run(vaelab, tmp_path):
+    assert "holds no checkpoint" in asked(vaelab, tmp_path, f"run={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["task=priors"], ["task=priors", "did you mean prior?"]),
+        (["task.m=3"], ["task.m", "task.n"]),
+        (["task.n=many"], ["task.n=many", "a whole number"]),
+        (["task.n=0"], ["task.n", "at least 1"]),
+        (["task.density=flat"], ["task.density=flat", "gmm"]),
+        (["task=denoise", "task.file=x.csv"], ["variant=denoiser", "experiment=radio"]),
+        (["task=interpolate", "task.files=[a.csv]"], ["two"]),
+        (["task=interpolate", "task.files=[a.csv,b.csv]"], ["a.csv does not exist"]),
+        (["task=interpolate", "task.between=[0,99999]"], ["test items"]),
+        (["task=interpolate", "task.path=curve"], ["task.path=curve", "slerp"]),
+        (["task=reconstruct", "task.split=all"], ["task.split=all", "test"]),
+        (["task=reconstruct", "task.n=0"], ["task.n", "at least 1"]),
+        (["device=tpu"], ["device", "tpu"]),
+        (["+foo=1"], ["foo"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_wrong_request_is_told_in_one_line(vaelab, trained, tmp_path, words, parts):
+    line = asked(vaelab, tmp_path, f"run={trained('sine')[0]}", *words)
+    assert all(part in line for part in parts), line
+
+
+def test_a_point_latent_has_no_prior_to_sample(vaelab, trained, tmp_path):
+    assert "task.density=gmm" in asked(vaelab, tmp_path, f"run={trained('radio')[0]}")
+
+
+def test_a_missing_trace_is_told(vaelab, trained, tmp_path):
+    run = f"run={trained('radio')[0]}"
+    assert "task.file" in asked(vaelab, tmp_path, run, "task=denoise")
+    assert "no.csv does not exist" in asked(vaelab, tmp_path, run, "task=denoise", "task.file=no.csv")

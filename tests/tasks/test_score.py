@@ -1,0 +1,154 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vaelab.errors import UserError
+from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
+from vaelab.tasks.base import Output
+from vaelab.tasks.score import Score, item_scores
+
+NAMES = ["negative_elbo", "reconstruction_error", "kl"]
+
+
+def scored(run, folder, **settings):
+    Score(**settings)(run, Output(folder))
+    with (folder / "scores.csv").open(newline="") as file:
+        return list(csv.DictReader(file)), json.loads((folder / "metrics.json").read_text())
+
+
+def column(rows, name):
+    return np.array([float(row[name]) for row in rows])
+
+
+def test_every_test_item_is_scored_and_the_area_stands_beside_pca(tiny, tmp_path):
+    run = tiny("digits", "dataset.keep=[0]")
+    rows, found = scored(run, tmp_path, k=3)
+    test = run.data().first("test", 10_000)
+    assert list(rows[0]) == ["item", "label", *NAMES, "negative_iw_bound"]
+    assert [row["label"] for row in rows] == [str(label) for label in test.label.tolist()]
+    anomaly = test.label != 0
+    for name in (*NAMES, "negative_iw_bound"):
+        assert found[f"score/auroc_{name}"] == pytest.approx(auroc(torch.tensor(column(rows, name)), anomaly), abs=1e-3)
+    linear = pca_error(run.data().first("train", 5000).x, test.x, 3)
+    assert found["score/baseline/auroc_pca_error"] == auroc(linear, anomaly)
+
+
+def test_thresholds_are_exceeded_by_as_many_validation_items_as_asked_for(tiny, tmp_path):
+    run = tiny("digits")
+    rows, found = scored(run, tmp_path, split="val", normal=["1", 2], false_positive_rates=[0.25])
+    usual = np.isin([row["label"] for row in rows], ["1", "2"])
+    score, threshold = column(rows, "negative_elbo"), found["score/threshold_at_0.25"]
+    assert found["score/false_positive_rate_at_0.25"] == pytest.approx((score[usual] > threshold * (1 + 1e-6)).mean())
+    assert 0.1 < found["score/false_positive_rate_at_0.25"] <= 0.25
+    assert found["score/true_positive_rate_at_0.25"] == pytest.approx((score[~usual] > threshold).mean(), abs=0.02)
+
+
+def test_without_normal_classes_there_are_scores_and_thresholds_and_no_area(tiny, tmp_path):
+    for name in ("sine", "digits"):
+        rows, found = scored(tiny(name), tmp_path / name)
+        assert rows and not any("auroc" in key for key in found)
+        assert {key for key in found if "0.05" in key} == {"score/threshold_at_0.05", "score/share_above_at_0.05"}
+
+
+def test_a_split_without_anomalies_is_scored_and_it_is_said(tiny, tmp_path, capsys):
+    run = tiny("digits", "dataset.keep=[0]")
+    _, found = scored(run, tmp_path, split="val")
+    assert "the split val holds no anomalies: no AUROC" in capsys.readouterr().out
+    assert not any("auroc" in key or "true_positive" in key for key in found)
+
+
+def test_the_same_seed_gives_the_same_scores_and_leaves_other_draws_alone(tiny):
+    run = tiny("sine")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, same, other = (item_scores(run.variant, run.data().loader("test"), draws=2, k=2, seed=s) for s in (1, 1, 2))
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["negative_elbo"], other["negative_elbo"])
+    assert torch.equal(one["kl"], other["kl"])
+
+
+def test_the_elbo_is_the_kl_less_the_expected_log_likelihood_and_the_weighted_bound_is_tighter(tiny):
+    run = tiny("digits")
+    found = item_scores(run.variant, run.data().loader("test"), draws=64, k=64, seed=0)
+    assert (found["negative_elbo"] - found["kl"]).isfinite().all()
+    assert found["negative_iw_bound"].mean() <= found["negative_elbo"].mean()
+    single = item_scores(run.variant, run.data().loader("test"), draws=1, k=1, seed=0)
+    assert single["negative_iw_bound"].mean() == pytest.approx(single["negative_elbo"].mean().item(), rel=0.05)
+
+
+def test_a_file_of_ones_own_scores_as_the_same_items_of_the_run(tiny, tmp_path):
+    run = tiny("sine")
+    raw = run.data().items.raw[run.data().index["test"]]
+    np.save(tmp_path / "mine.npy", raw.numpy())
+    own, _ = scored(run, tmp_path / "own", split="test")
+    rows, found = scored(run, tmp_path / "file", file=str(tmp_path / "mine.npy"))
+    for name in NAMES:
+        assert np.allclose(column(rows, name), column(own, name), rtol=1e-4, atol=1e-4)
+    assert {row["label"] for row in rows} == {""} and "score/share_above_at_0.05" in found
+
+
+def test_a_file_needs_no_data_where_no_threshold_is_wanted(tiny, tmp_path):
+    run = tiny("sine")
+    np.save(tmp_path / "mine.npy", run.data().items.raw[:2].numpy())
+    run._data = None
+    run.config.dataset.waves = -1
+    assert len(scored(run, tmp_path, file=str(tmp_path / "mine.npy"), false_positive_rates=[])[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"draws": 0}, "task.draws must be at least 1, not 0"),
+        ({"k": -1}, "task.k must be at least 0, not -1"),
+        ({"false_positive_rates": [0.05, 1.0]}, "task.false_positive_rates must lie between 0 and 1"),
+        ({"normal": ["ten"]}, "task.normal: there is no class ten: there are 0, 1, 2"),
+        ({"normal": []}, "task.normal names no class: there are 0, 1, 2"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_refused_in_one_line_before_anything_is_read(tiny, tmp_path, settings, words):
+    run = tiny("digits")
+    run._data, run.config.dataset.split = None, [0, 0, 0]
+    with pytest.raises(UserError, match=r"^[^\n]+$") as told:
+        Score(**settings)(run, Output(tmp_path))
+    assert str(told.value).startswith(words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_normal_classes_that_were_not_validated_on_set_no_threshold(tiny, tmp_path):
+    run = tiny("digits", "dataset.keep=[0]")
+    with pytest.raises(UserError, match=r"^the validation split has no item of task.normal[^\n]+$"):
+        Score(normal=[1])(run, Output(tmp_path))
+    assert not list(tmp_path.iterdir())
+    _, found = scored(run, tmp_path, normal=[1], false_positive_rates=[])
+    assert "score/auroc_negative_elbo" in found
+
+
+def test_classes_of_unlabelled_data_a_denoiser_and_another_shape_are_refused_in_one_line(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"^task.normal names classes, and this run's data have none[^\n]+$"):
+        Score(normal=["a"])(tiny("sine"), Output(tmp_path))
+    with pytest.raises(UserError, match=r"^task=score judges items by their own likelihood[^\n]+$"):
+        Score()(tiny("radio"), Output(tmp_path))
+    with pytest.raises(UserError, match=r"^task.k needs a posterior with a density[^\n]+$"):
+        Score(k=2)(tiny("sine", "latent=point", "latent.dim=2"), Output(tmp_path))
+    np.save(tmp_path / "short.npy", np.zeros((2, 1, 7), np.float32))
+    with pytest.raises(UserError, match=r"^the file's items are of shape \(1, 7\)[^\n]+$"):
+        Score(file=str(tmp_path / "short.npy"))(tiny("sine"), Output(tmp_path))
+
+
+def test_the_area_is_one_for_perfect_order_and_a_half_for_ties():
+    anomaly = torch.tensor([False, False, True, True])
+    assert auroc(torch.tensor([0.0, 1.0, 2.0, 3.0]), anomaly) == 1.0
+    assert auroc(torch.zeros(4), anomaly) == 0.5
+    assert auroc(torch.tensor([0.0, 2.0, 1.0, 3.0]), anomaly) == 0.75
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.1, 0.5])
+def test_no_larger_share_of_normal_items_than_asked_for_lies_above_the_threshold(rate):
+    normal = torch.randn(300, generator=torch.Generator().manual_seed(0))
+    above = share_above(normal, threshold_at(normal, rate))
+    assert rate - 1 / 300 - 1e-9 <= above <= rate
