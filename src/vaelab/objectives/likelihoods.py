@@ -96,13 +96,13 @@ class LearnedGaussian(Likelihood):
 
     In training sigma² is the batch's mean squared error, its maximum-likelihood value; `variance` follows it as a
     moving average over about `1 / (1 - momentum)` steps and is what evaluation uses. `min_sigma` keeps the density
-    finite when the fit becomes perfect.
+    finite, and the KL from drowning in it, when the fit becomes perfect.
     """
 
     variance: Tensor
     seen: Tensor
 
-    def __init__(self, momentum: float = 0.98, min_sigma: float = 1e-3) -> None:
+    def __init__(self, momentum: float = 0.98, min_sigma: float = 0.01) -> None:
         super().__init__()
         if not 0 <= momentum < 1 or min_sigma <= 0:
             raise UserError("likelihood.momentum must lie in [0, 1) and likelihood.min_sigma must be positive")
