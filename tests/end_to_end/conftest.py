@@ -160,7 +160,13 @@ def write_idx(path, values):
 
 
 TINY = {
-    "sine": ["dataset.waves=200", "dataset.samples=32", "architecture.widths=[16]", "report.test_items=20"],
+    "sine": [
+        "dataset.waves=200",
+        "dataset.batch_size=32",
+        "dataset.samples=32",
+        "architecture.widths=[16]",
+        "report.test_items=20",
+    ],
     "signals": ["dataset.batch_size=16", "architecture.widths=[16]", "latent.dim=2"],
     "radio": [
         *("dataset.traces=60", "dataset.samples=128", "dataset.batch_size=16"),
