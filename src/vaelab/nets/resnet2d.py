@@ -85,11 +85,14 @@ class _Block(nn.Module):
 
 
 class _Grow(nn.Module):
-    """To `size` by nearest neighbours; the convolution that follows leaves no checkerboard (Odena et al. 2016)."""
+    """To `size` along straight lines: repeated pixels would show as a grid, a transposed convolution as a checkerboard.
+
+    Odena et al. 2016, "Deconvolution and checkerboard artifacts".
+    """
 
     def __init__(self, size: Sequence[int]) -> None:
         super().__init__()
         self.size = tuple(size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, size=self.size, mode="nearest")
+        return F.interpolate(x, size=self.size, mode="bilinear", align_corners=False)
