@@ -63,10 +63,11 @@ def test_the_same_command_gives_the_same_numbers_and_another_seed_others(vaelab,
     assert measures(other)["test/elbo"] != first["test/elbo"]
 
 
-def test_a_sweep_of_two_by_two_makes_four_runs(vaelab, words, tmp_path):
-    swept = ["likelihood=gaussian,laplace", "latent=circle,gaussian", f"hydra.sweep.dir={tmp_path}/sweep"]
-    vaelab.train("-m", *words("sine"), "trainer.max_epochs=1", *swept, figures=False).done()
-    runs = [tmp_path / "sweep" / str(k) for k in range(4)]
+def test_a_sweep_of_two_by_two_makes_four_runs_where_sweeps_go(vaelab, words, tmp_path):
+    swept = ["likelihood=gaussian,laplace", "latent=circle,gaussian"]
+    vaelab.train("-m", *words("sine"), "trainer.max_epochs=1", *swept, cwd=tmp_path, figures=False).done()
+    (sweep,) = (tmp_path / "outputs/sweep/sine").iterdir()
+    runs = [sweep / str(k) for k in range(4)]
     chosen = set()
     for run in runs:
         config = yaml.safe_load((run / "config.yaml").read_text())
@@ -74,7 +75,7 @@ def test_a_sweep_of_two_by_two_makes_four_runs(vaelab, words, tmp_path):
         assert (run / "checkpoints/best.ckpt").is_file()
         assert math.isfinite(measures(run)["test/elbo"])
     assert len(chosen) == 4
-    assert len((tmp_path / "sweep/sweep.csv").read_text().splitlines()) == 5
+    assert len((sweep / "sweep.csv").read_text().splitlines()) == 5
 
 
 def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words, tmp_path):
