@@ -173,7 +173,13 @@ def report(
     """Test the best checkpoint; write metrics, figures and TensorBoard's last page; say how to sample."""
     from vaelab.reporting.finale import final_report
 
-    metrics = trainer.test(variant, datamodule=data, ckpt_path=directory / "checkpoints" / "best.ckpt", verbose=False)
+    try:
+        metrics = trainer.test(
+            variant, datamodule=data, ckpt_path=directory / "checkpoints" / "best.ckpt", verbose=False
+        )
+    except SystemExit:
+        # Lightning's answer to Ctrl-C; the training itself is done and saved.
+        raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
         final_report(trainer, variant, data, directory, config, dict(metrics[0]), seconds)
 
