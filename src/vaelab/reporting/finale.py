@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from vaelab.data.module import DataModule
 from vaelab.reporting.board import add_codes, add_figure, add_sounds, final_figures, save_figures
 from vaelab.reporting.history import History
-from vaelab.reporting.tables import tell_metrics
+from vaelab.reporting.tables import collapse_warning, tell_metrics
 from vaelab.run import write_json
 from vaelab.variants.base import VAE
 
@@ -45,7 +45,10 @@ def final_report(
         # One row of the HPARAMS page, beside the run's own scalars.
         writer.add_hparams(_settings(config), metrics, run_name=".")
         trainer.logger.finalize("success")
+    dead = collapse_warning(int(metrics["test/active_units"]), variant.latent.dims)
     tell_metrics(metrics, title=f"test measures of {directory.name}")
+    if dead is not None and variant.latent.has_prior:
+        print(dead)
     print(f"\nfigures      {directory / 'figures'}")
     print(f"metrics      {directory / 'metrics.json'}")
     print(f"sample       vaelab-sample run={directory}")

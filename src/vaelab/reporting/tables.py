@@ -61,6 +61,17 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     Console().print(table)
 
 
+def collapse_warning(active_units: int, dims: int) -> str | None:
+    """One line with a remedy where latent units have died; None where at least half live."""
+    if 2 * active_units >= dims:
+        return None
+    which = "all" if active_units == 0 else f"{dims - active_units} of"
+    return (
+        f"{which} {dims} latent units are dead: if that is too many, lower beta_schedule.value, warm up with "
+        "beta_schedule=linear, or give each its share with variant.free_bits=0.25"
+    )
+
+
 def _is_beside(name: str) -> bool:
     return "/baseline/" in name or "/ceiling/" in name
 

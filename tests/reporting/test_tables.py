@@ -1,0 +1,28 @@
+import pytest
+
+from vaelab.reporting.tables import collapse_warning, number, tell_metrics
+
+
+@pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
+def test_dead_units_are_told_in_one_line_with_a_remedy(active, words):
+    line = collapse_warning(active, 16)
+    assert line.startswith(words) and "free_bits" in line and "\n" not in line
+
+
+@pytest.mark.parametrize("active", [8, 16])
+def test_nothing_is_said_while_half_of_the_units_live(active):
+    assert collapse_warning(active, 16) is None
+
+
+def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
+    metrics = {"image/psnr_db": 21.5, "image/baseline/pca_psnr_db": 20.25, "image/baseline/lonely": 3.0}
+    tell_metrics(metrics, "a run")
+    rows = capsys.readouterr().out.splitlines()
+    (row,) = [row for row in rows if "image/psnr_db" in row]
+    assert "21.5" in row and "pca 20.25" in row
+    assert any("image/baseline/lonely" in row for row in rows)
+    assert not any("image/baseline/pca_psnr_db" in row for row in rows)
+
+
+def test_whole_large_numbers_part_their_thousands():
+    assert (number(2000.0), number(0.58512), number(7.0)) == ("2,000", "0.5851", "7")
