@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vaelab.errors import UserError
+from vaelab.objectives.elbo import Terms
+from vaelab.tasks.base import Output
+from vaelab.tasks.likelihood import Likelihood
+
+
+def measured(run, folder, **settings):
+    Likelihood(**{"k": 10, "n": 6, **settings})(run, Output(folder))
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_the_bound_has_its_curve_its_error_and_one_value_for_each_item(tiny, tmp_path):
+    found = measured(tiny("digits"), tmp_path, k=7, chunk=3)
+    bounds = np.load(tmp_path / "bounds.npy")
+    assert bounds.shape == (6,) and found["likelihood/k"] == 7 and found["likelihood/items"] == 6
+    assert found["likelihood/bound"] == pytest.approx(bounds.mean())
+    assert found["likelihood/standard_error"] == pytest.approx(bounds.std(ddof=1) / 6**0.5)
+    assert found["likelihood/bound_at_7"] == found["likelihood/bound"] and "likelihood/bound_at_5" in found
+    assert (tmp_path / "k_curve.png").stat().st_size > 1000
+
+
+def test_the_first_draw_has_the_elbo_as_its_mean_and_more_draws_rise_above_it(tiny, tmp_path):
+    run = tiny("digits")
+    found = measured(run, tmp_path, k=500, n=20)
+    batch = run.data().first("test", 20)
+    with torch.inference_mode():
+        posterior = run.variant.posterior(batch.x)
+        draws = [
+            run.variant.likelihood.log_prob(batch.target, run.variant.params(posterior.sample())) for _ in range(200)
+        ]
+        elbo = Terms(torch.stack(draws).mean(0), posterior.kl()).elbo().mean().item()
+    assert found["likelihood/bound"] > elbo
+    assert found["likelihood/bound_at_1"] == pytest.approx(elbo, abs=4 * found["likelihood/standard_error"])
+
+
+@pytest.mark.parametrize("setting", [{"k": 0}, {"chunk": 0}, {"n": 0}, {"k": -1}])
+def test_counts_that_are_not_positive_are_refused_in_one_line_before_any_work(tmp_path, setting):
+    (name,) = setting
+    with pytest.raises(UserError, match=rf"^task.{name} must be at least 1, not -?\d+$"):
+        Likelihood(**setting)(None, Output(tmp_path))
+
+
+def test_a_code_without_a_density_is_refused_with_a_remedy(tiny, tmp_path):
+    with pytest.raises(UserError, match="latent=gaussian"):
+        measured(tiny("digits", "latent=point", "latent.dim=4"), tmp_path)
