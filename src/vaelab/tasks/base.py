@@ -34,29 +34,26 @@ class Output:
 
     def array(self, name: str, values: Tensor) -> None:
         """Write `name.npy`."""
-        np.save(self._path(f"{name}.npy"), values.detach().cpu().numpy())
+        np.save(self.path(f"{name}.npy"), values.detach().cpu().numpy())
 
     def figure(self, name: str, figure: Figure | None) -> None:
         """Write `name.png`, if there is a figure."""
         if figure is not None:
-            figure.savefig(self._path(f"{name}.png"), dpi=150)
+            figure.savefig(self.path(f"{name}.png"), dpi=150)
 
     def sounds(self, name: str, variant: VAE, x: Tensor, level: Tensor | None = None) -> None:
         """Write `name_000.wav`, … where the data are sound."""
         for k, sound in enumerate(variant.sounds(x, level)):
             import soundfile
 
-            soundfile.write(self._path(f"{name}_{k:03d}.wav"), sound.wave.numpy(), sound.sample_rate)
+            soundfile.write(self.path(f"{name}_{k:03d}.wav"), sound.wave.numpy(), sound.sample_rate)
 
     def numbers(self, values: dict[str, Any]) -> None:
         """Write `metrics.json`."""
-        write_json(self._path("metrics.json"), values)
+        write_json(self.path("metrics.json"), values)
 
     def path(self, name: str) -> Path:
-        """Where a file of this name goes."""
-        return self._path(name)
-
-    def _path(self, name: str) -> Path:
+        """Where a file of this name goes: in the folder, made if need be, and told."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         print(path)
