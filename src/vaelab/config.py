@@ -27,6 +27,7 @@ class TrainSettings:
     architecture: Any
     latent: Any
     likelihood: Any
+    objective: Any
     beta_schedule: Any
     optimizer: Any
     accelerator: Any

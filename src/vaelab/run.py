@@ -83,6 +83,7 @@ def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape:
         decoder=architecture.decoder(None if own else latent.code_size, shape),
         latent=latent,
         likelihood=build(config.likelihood),
+        objective=build(config.objective),
         codec=codec,
         signature=signature,
         shape=tuple(shape),

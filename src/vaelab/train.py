@@ -45,6 +45,7 @@ def train(config: DictConfig) -> float:
     variant = build_variant(config, data.codec, found.signature, found.shape)
     variant.likelihood.check_support(found.low, found.high)
     trainer = make_trainer(config, directory, data, variant)
+    variant.check_plan(planned_steps(trainer, data))
     write_down(found, data, directory, config)
     seconds = fit(trainer, variant, data, directory, config.resume)
     report(trainer, variant, data, directory, config, seconds)
@@ -144,6 +145,18 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator do not fit this machine: {reason} Try accelerator=cpu") from error
+
+
+def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
+    """The optimizer steps that the settings ask for; known before the trainer has seen the data."""
+    from vaelab.variants.base import FOREVER
+
+    batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
+    limit = trainer.limit_train_batches
+    batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+    epochs = FOREVER if trainer.max_epochs in (None, -1) else trainer.max_epochs
+    steps = min(-(-batches // trainer.accumulate_grad_batches) * (epochs or 0), FOREVER)
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 
 def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:

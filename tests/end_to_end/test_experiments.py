@@ -21,8 +21,9 @@ OWN = {
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "audio": ("audio/", "audio/baseline/", "audio/ceiling/"),
 }
-FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
-FIGURES["radio"] = {"recovered", "spectra", "training"}
+FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training", "beta_schedule"} for key in OWN}
+FIGURES["radio"] = {"recovered", "spectra", "training", "beta_schedule"}
+PANEL = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap_at_least", "prior_gap_at_most")
 
 
 @pytest.mark.parametrize("experiment", OWN)
@@ -70,6 +71,23 @@ def test_tensorboard_holds_scalars_pictures_codes_and_settings(trained, experime
     assert sounds <= set(tags["audio"])
 
 
+@pytest.mark.parametrize("experiment", ["sine", "digits"])
+def test_the_collapse_panel_is_on_the_board_at_every_validation_and_in_the_metrics(trained, experiment):
+    run, _ = trained(experiment)
+    board = EventAccumulator(str(run / "tensorboard"), size_guidance={"histograms": 0})
+    board.Reload()
+    for name in (*PANEL, "active_units"):
+        assert len(board.Scalars(f"val/{name}")) == 2
+    assert len(board.Histograms("val/kl_per_dimension")) == 2
+    measures = json.loads((run / "metrics.json").read_text())
+    dims = yaml.safe_load((run / "config.yaml").read_text())["latent"]["dim"]
+    each = [measures[f"test/kl_of_dimension/{k}"] for k in range(dims)]
+    assert sum(each) == pytest.approx(measures["test/kl"], rel=1e-5)
+    assert {f"test/{name}" for name in PANEL} <= set(measures)
+    parts = [measures[f"test/{name}"] for name in PANEL[:3]]
+    assert sum(parts[1:]) == pytest.approx(measures["test/prior_gap_at_most"])
+
+
 @pytest.mark.parametrize("experiment", ["sine", "images"])
 def test_provenance_says_what_made_the_run(trained, experiment):
     run, _ = trained(experiment)
@@ -96,6 +114,7 @@ NEEDS = {
     "latent=gaussian": ("sine", ["latent.dim=2"]),
     "latent=point": ("sine", ["latent.dim=2"]),
     "likelihood=bernoulli": ("digits", []),
+    "likelihood=logistic": ("digits", ["likelihood.levels=17"]),
     "architecture=conv1d": ("sine", ["architecture.widths=[4]", "architecture.kernel_size=3"]),
     "architecture=conv2d": ("digits", ["architecture.widths=[4]"]),
     "architecture=resnet2d": ("digits", ["architecture.widths=[4]"]),
@@ -115,7 +134,7 @@ FILES = {
     "entry",
     [
         f"{group}={name}"
-        for group in ("latent", "likelihood", "architecture", "beta_schedule", "optimizer")
+        for group in ("latent", "likelihood", "objective", "architecture", "beta_schedule", "optimizer")
         for name in entries(group)
     ]
     + ["accelerator=cpu", "accelerator=auto"],

@@ -1,4 +1,7 @@
-from vaelab.figures.training import history_curves
+from functools import partial
+
+from vaelab.figures.training import history_curves, schedule_curve
+from vaelab.objectives.beta_schedules import capacity, cyclic
 
 STEPS = [(0, 1.0), (10, 2.0)]
 
@@ -27,3 +30,27 @@ def test_measures_of_no_split_need_no_legend():
 
 def test_a_measure_that_was_never_logged_is_left_empty():
     assert not history_curves({"train/elbo": []}).axes[0].lines
+
+
+def test_the_schedule_is_drawn_from_the_first_step_to_the_last():
+    drawn = schedule_curve(lambda step: cyclic(step, 100, cycle_steps=50, value=3.0), steps=100)
+    (panel,) = drawn.axes
+    (line,) = panel.lines
+    assert panel.get_title(loc="left") == "beta"
+    assert list(line.get_xdata()) == list(range(100))
+    assert line.get_ydata()[0] == line.get_ydata()[50] == 0 and line.get_ydata()[49] == 3.0
+
+
+def test_a_long_schedule_is_drawn_by_some_of_its_steps_ends_included():
+    (line,) = schedule_curve(partial(capacity, total_steps=10**6), steps=10**6, points=50).axes[0].lines
+    assert len(line.get_xdata()) == 50 and line.get_xdata()[0] == 0 and line.get_xdata()[-1] == 10**6 - 1
+
+
+def test_a_capacity_has_a_panel_of_its_own_in_nats():
+    drawn = schedule_curve(lambda step: capacity(step, 10, target=25.0, warmup_steps=5), steps=10)
+    assert [panel.get_title(loc="left") for panel in drawn.axes] == ["beta", "capacity (nats)"]
+    assert max(drawn.axes[1].lines[0].get_ydata()) == 25.0
+
+
+def test_the_schedule_of_a_single_step_is_drawn():
+    assert schedule_curve(lambda step: cyclic(step, 1), steps=1).axes[0].lines

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from vaelab.errors import UserError
+from vaelab.objectives.base import Drawn
 from vaelab.objectives.beta_schedules import Pressure
-from vaelab.objectives.elbo import Terms, active_units, bits_per_dim, negative_elbo, with_free_bits
+from vaelab.objectives.elbo import Elbo, Terms, active_units, bits_per_dim, with_free_bits
 from vaelab.objectives.latents import Gaussian, GaussianPosterior
 from vaelab.objectives.likelihoods import Bernoulli, Laplace
 from vaelab.objectives.likelihoods import Gaussian as GaussianLikelihood
@@ -13,6 +15,10 @@ from vaelab.objectives.likelihoods import Gaussian as GaussianLikelihood
 KL = torch.tensor([[0.0, 1.0], [0.2, 3.0]])
 TERMS = Terms(torch.tensor([-10.0, -20.0]), KL)
 SIGMA = 0.3
+
+
+def negative_elbo(terms, pressure, free_bits=0.0):
+    return Elbo(free_bits)(Drawn(terms.log_likelihood[None], terms.kl, None, None, None), pressure)
 
 
 def linear_gaussian(seed=0):
@@ -76,6 +82,18 @@ def test_the_elbo_of_each_item_is_at_beta_one():
 def test_free_bits_hold_the_batch_mean_of_each_dimension_up():
     assert with_free_bits(KL, 0.5).item() == pytest.approx(0.5 + 2.0)
     assert negative_elbo(TERMS, Pressure(2.0), free_bits=0.5).item() == pytest.approx(15 + 2 * 2.5)
+
+
+def test_several_draws_are_averaged():
+    drawn = Drawn(torch.tensor([[-10.0, -20.0], [-14.0, -16.0]]), KL, None, None, None)
+    assert Elbo()(drawn, Pressure(1.0)).item() == pytest.approx(15 + 2.1)
+    drawn = drawn._replace(log_likelihood=drawn.log_likelihood - torch.tensor([[0.0], [6.0]]))
+    assert Elbo()(drawn, Pressure(1.0)).item() == pytest.approx(18 + 2.1)
+
+
+def test_negative_free_bits_are_refused_in_one_line():
+    with pytest.raises(UserError, match=r"^objective.free_bits must not be negative, not -1.0$"):
+        Elbo(-1.0)
 
 
 def test_no_free_bits_pay_for_everything():

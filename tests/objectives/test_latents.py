@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 from torch.autograd import gradcheck
-from torch.distributions import Normal
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from vaelab.errors import UserError
-from vaelab.objectives.latents import Circle, Gaussian, Point, WrappedNormalPosterior
+from vaelab.objectives.latents import Circle, Gaussian, Point, WrappedNormalPosterior, joined
 
 FAMILIES = [Gaussian(3), Circle(3), Point(3)]
 
@@ -25,7 +25,7 @@ def monte_carlo_kl(latent, params, draws=200_000):
     torch.manual_seed(0)
     posterior = latent.posterior(params.expand(draws, -1))
     code = posterior.sample()
-    return (posterior.log_prob(code) - latent.prior_log_prob(code)).mean().item()
+    return (posterior.log_density(code) - latent.prior_log_density(code)).sum(1).mean().item()
 
 
 # Gaussian ---------------------------------------------------------------------------------------------------------
@@ -51,8 +51,8 @@ def test_gaussian_densities_equal_those_of_torch():
     torch.manual_seed(0)
     params, code = torch.randn(5, 8), torch.randn(5, 4)
     q = Normal(params[:, :4], (params[:, 4:] / 2).exp())
-    assert torch.allclose(Gaussian(4).posterior(params).log_prob(code), q.log_prob(code).sum(1), atol=1e-5)
-    assert torch.allclose(Gaussian(4).prior_log_prob(code), Normal(0, 1).log_prob(code).sum(1), atol=1e-5)
+    assert torch.allclose(Gaussian(4).posterior(params).log_density(code), q.log_prob(code), atol=1e-5)
+    assert torch.allclose(Gaussian(4).prior_log_density(code), Normal(0, 1).log_prob(code), atol=1e-5)
 
 
 def test_gaussian_samples_have_the_posteriors_mean_and_spread():
@@ -94,21 +94,21 @@ def test_the_circle_kl_falls_as_the_phase_spreads_down_to_zero():
 @pytest.mark.parametrize("phase", [0.0, 3.1, -2.0])
 def test_the_wrapped_normals_density_integrates_to_one(sigma, phase):
     angles = torch.linspace(-math.pi, math.pi, 4001)[:-1, None]
-    density = wrapped(sigma, phase, n=4000).log_prob(on_circle(angles)).exp()
+    density = wrapped(sigma, phase, n=4000).log_density(on_circle(angles))[:, 0].exp()
     assert (density.mean() * 2 * math.pi).item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("phase", [0.0, 3.1, -2.0])
 def test_the_wrapped_normals_density_is_largest_at_its_mean_phase(phase):
     angles = torch.linspace(-math.pi, math.pi, 4001)[:-1, None]
-    density = wrapped(0.6, phase, n=4000).log_prob(on_circle(angles))
+    density = wrapped(0.6, phase, n=4000).log_density(on_circle(angles))[:, 0]
     assert angles[density.argmax()].item() == pytest.approx(phase, abs=0.02)
 
 
 def test_a_narrow_wrapped_normal_is_a_normal_in_the_phase():
     gap = torch.linspace(-0.5, 0.5, 11)[:, None]
-    found = wrapped(0.2, 3.0, n=11).log_prob(on_circle(3.0 + gap))
-    assert torch.allclose(found, Normal(0, 0.2).log_prob(gap[:, 0]), atol=1e-4)
+    found = wrapped(0.2, 3.0, n=11).log_density(on_circle(3.0 + gap))
+    assert torch.allclose(found, Normal(0, 0.2).log_prob(gap), atol=1e-4)
 
 
 def test_circle_samples_stay_on_the_circle_around_the_mean_phase():
@@ -133,7 +133,7 @@ def test_the_circles_prior_is_uniform():
     assert code.shape == (50_000, 4)
     phase = torch.atan2(code[:, 2:], code[:, :2])
     assert torch.histc(phase[:, 1], 8, -math.pi, math.pi).div(6250).tolist() == pytest.approx([1] * 8, abs=0.06)
-    assert Circle(2).prior_log_prob(code)[0].item() == pytest.approx(-2 * math.log(2 * math.pi))
+    assert Circle(2).prior_log_density(code)[0].tolist() == pytest.approx([-math.log(2 * math.pi)] * 2)
 
 
 def test_projection_brings_every_code_to_the_circle_along_its_radius():
@@ -165,8 +165,8 @@ def test_a_point_has_one_code_and_pays_nothing():
     "ask",
     [
         lambda: Point(3).prior_sample(2),
-        lambda: Point(3).prior_log_prob(torch.zeros(1, 3)),
-        lambda: Point(3).posterior(torch.zeros(1, 3)).log_prob(torch.zeros(1, 3)),
+        lambda: Point(3).prior_log_density(torch.zeros(1, 3)),
+        lambda: Point(3).posterior(torch.zeros(1, 3)).log_density(torch.zeros(1, 3)),
     ],
 )
 def test_what_a_point_does_not_have_is_refused_with_a_remedy(ask):
@@ -185,8 +185,8 @@ def test_shapes_follow_the_familys_own_word(latent):
     assert latent.project(posterior.mean).shape == (5, latent.code_size)
     if latent.has_prior:
         assert latent.prior_sample(7).shape == (7, latent.code_size)
-        assert posterior.log_prob(posterior.mean).shape == (5,)
-        assert latent.prior_log_prob(posterior.mean).shape == (5,)
+        assert posterior.log_density(posterior.mean).shape == (5, latent.dims)
+        assert latent.prior_log_density(posterior.mean).shape == (5, latent.dims)
 
 
 @pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
@@ -207,6 +207,34 @@ def test_the_gradient_of_a_reparameterised_sample_equals_finite_differences(late
 
     torch.manual_seed(0)
     assert gradcheck(sample, torch.randn(2, latent.heads * 3, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
+def test_joined_posteriors_are_that_of_all_items_in_order(latent):
+    params = torch.randn(9, latent.heads * 3)
+    whole = latent.posterior(params)
+    found = joined([latent.posterior(part) for part in params.split(4)], 7)
+    assert torch.equal(found.mean, whole.mean[:7]) and torch.equal(found.kl(), whole.kl()[:7])
+
+
+def test_densities_broadcast_every_code_against_every_posterior():
+    for latent in (Gaussian(3), Circle(3)):
+        posterior = latent.posterior(torch.randn(4, latent.heads * 3))
+        codes = posterior.sample(2)
+        pairs = posterior.log_density(codes.unsqueeze(1))
+        assert pairs.shape == (8, 4, 3)
+        assert torch.allclose(pairs[torch.arange(4), torch.arange(4)], posterior.log_density(codes[:4]), atol=1e-6)
+
+
+def test_the_gap_by_moments_is_the_kl_of_the_normal_that_has_them():
+    torch.manual_seed(0)
+    params = torch.cat([torch.randn(400, 2) @ torch.tensor([[1.0, 0.5], [0.0, 0.3]]) + 1, torch.zeros(400, 2)], 1)
+    mean, noise = params[:, :2], torch.eye(2)
+    moments = MultivariateNormal(mean.mean(0), torch.cov(mean.T, correction=0) + noise)
+    expected = kl_divergence(moments, MultivariateNormal(torch.zeros(2), torch.eye(2)))
+    latent = Gaussian(2)
+    assert latent.prior_gap(latent.posterior(params)).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert Gaussian(1).prior_gap(Gaussian(1).posterior(torch.zeros(5, 2))).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("latent", [Gaussian(1), Circle(1)], ids=["Gaussian", "Circle"])

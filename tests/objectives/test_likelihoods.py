@@ -7,7 +7,8 @@ from torch.distributions import Laplace as TorchLaplace
 from torch.distributions import Normal
 
 from vaelab.errors import UserError
-from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian
+from vaelab.objectives.elbo import bits_per_dim
+from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Logistic
 
 SHAPE = (4, 2, 3, 5)
 
@@ -119,11 +120,71 @@ def test_the_learned_variance_travels_in_the_state():
     assert copy.variance.item() == pytest.approx(0.0625, rel=0.02)
 
 
-@pytest.mark.parametrize("likelihood", [Gaussian(), Laplace(), LearnedGaussian(), Bernoulli()])
+@pytest.mark.parametrize("likelihood", [Gaussian(), Laplace(), LearnedGaussian(), Bernoulli(), Logistic()])
 def test_the_gradient_pulls_the_mean_towards_the_target(likelihood):
     params = torch.zeros(1, 2, requires_grad=True)
     likelihood.train().log_prob(torch.tensor([[1.0, 0.0]]), params).sum().backward()
     assert params.grad[0, 0] > 0 and params.grad[0, 1] <= 0
+
+
+@pytest.mark.parametrize("centre", [-0.5, 0.0, 0.031, 0.5, 0.97, 1.4])
+@pytest.mark.parametrize(("levels", "scale"), [(2, 0.5), (17, 0.02), (256, 0.1), (256, 1e-3)])
+def test_the_probabilities_of_all_levels_of_a_logistic_add_up_to_one(centre, levels, scale):
+    x = torch.linspace(0, 1, levels)[:, None]
+    log_prob = Logistic(levels, scale).log_prob(x, torch.full_like(x, centre))
+    assert log_prob.double().exp().sum().item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_probability_of_a_level_is_the_logistics_share_of_its_bin():
+    x, params = torch.tensor([[100 / 255, 0.0, 1.0]]), torch.tensor([[0.42, 0.1, 0.8]])
+    low, high = (x - 0.5 / 255 - params) / 0.05, (x + 0.5 / 255 - params) / 0.05
+    low[0, 1], high[0, 2] = -math.inf, math.inf
+    expected = (high.sigmoid() - low.sigmoid()).log().sum().item()
+    assert Logistic(256, 0.05).log_prob(x, params).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_logistic_far_off_is_improbable_not_impossible():
+    x, params = torch.tensor([[0.5, 0.0, 1.0]]), torch.tensor([[40.0, 40.0, -40.0]])
+    params.requires_grad_()
+    log_prob = Logistic(256, 0.01).log_prob(x, params)
+    log_prob.sum().backward()
+    assert -20_000 < log_prob.item() < -10_000 and params.grad.isfinite().all()
+
+
+def test_values_between_two_levels_count_as_the_nearer():
+    params = torch.full((1, 1), 0.4)
+    values = [Logistic(5).log_prob(torch.tensor([[x]]), params).item() for x in (0.25, 0.3, 0.2, 0.5)]
+    assert values[0] == values[1] == values[2] != values[3]
+
+
+def test_a_logistic_learns_its_scale_and_saves_it():
+    torch.manual_seed(0)
+    uniform = torch.rand(500, 8).clamp(1e-6, 1 - 1e-6)
+    x = (0.5 + 0.03 * (uniform.log() - torch.log1p(-uniform))).clamp(0, 1)
+    likelihood = Logistic(256, 0.2)
+    optimizer = torch.optim.Adam(likelihood.parameters(), lr=0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (-likelihood.log_prob(x, torch.full_like(x, 0.5)).mean()).backward()
+        optimizer.step()
+    assert likelihood.log_scale.exp().item() == pytest.approx(0.03, rel=0.1)
+    assert "log_scale" in likelihood.state_dict()
+
+
+def test_samples_of_a_logistic_lie_on_its_levels_around_its_centre():
+    torch.manual_seed(0)
+    drawn = Logistic(11, 0.02).sample(torch.full((20_000,), 0.43))
+    assert torch.allclose(drawn * 10, torch.round(drawn * 10), atol=1e-5)
+    assert drawn.mean().item() == pytest.approx(0.43, abs=0.01)
+    edged = Logistic(11, 0.5).sample(torch.full((20_000,), 0.5))
+    assert edged.min() == 0 and edged.max() == 1
+
+
+def test_eight_bit_noise_costs_about_eight_bits_a_number():
+    torch.manual_seed(0)
+    x = torch.randint(0, 256, (50, 100)) / 255
+    log_prob = Logistic(256, 0.35).log_prob(x, torch.full_like(x, 0.5)).mean().item()
+    assert 8.0 < bits_per_dim(log_prob, 100) < 9.0
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 1.0), (0.0, 1.01), (-3.0, 255.0)])
@@ -147,8 +208,10 @@ def test_data_inside_the_support_pass():
         lambda: Laplace(0.0),
         lambda: LearnedGaussian(momentum=1.0),
         lambda: LearnedGaussian(min_sigma=0.0),
+        lambda: Logistic(scale=0.0),
+        lambda: Logistic(levels=1),
     ],
 )
 def test_a_density_without_a_width_is_refused(make):
-    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum) must [^\n]+$"):
+    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum|levels) must [^\n]+$"):
         make()

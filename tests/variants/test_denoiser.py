@@ -24,8 +24,8 @@ def losses(run, trainer_of, clean, params, weight):
     variant.trainer = trainer_of()
     variant.peak_weight = weight
     batch = batch_of(clean)
-    terms, _ = variant.terms(batch, variant.posterior(batch.x))
-    return variant.objective(batch, terms, params)
+    drawn, _ = variant.pass_through(batch)
+    return variant.loss(batch, drawn, params)
 
 
 def peak_loss(run, trainer_of, clean, params):
@@ -51,9 +51,9 @@ def test_the_target_is_the_clean_partner_and_the_encoder_sees_the_noisy_one(radi
 
 def test_the_log_likelihood_is_that_of_the_clean_partner(radio):
     batch = radio.data().first("test", 4)
-    terms, params = radio.variant.terms(batch, radio.variant.posterior(batch.x))
-    assert torch.allclose(terms.log_likelihood, radio.variant.likelihood.log_prob(batch.target, params))
-    assert not torch.allclose(terms.log_likelihood, radio.variant.likelihood.log_prob(batch.x, params))
+    drawn, params = radio.variant.pass_through(batch)
+    assert torch.allclose(drawn.log_likelihood[0], radio.variant.likelihood.log_prob(batch.target, params))
+    assert not torch.allclose(drawn.log_likelihood[0], radio.variant.likelihood.log_prob(batch.x, params))
 
 
 def test_the_peak_loss_is_small_where_the_peak_is_right_in_either_sign_and_large_elsewhere(radio, trainer_of):

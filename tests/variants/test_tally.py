@@ -3,10 +3,15 @@ import math
 import pytest
 import torch
 
+from vaelab.objectives.base import Drawn
+from vaelab.objectives.decomposition import decompose
 from vaelab.objectives.elbo import Terms, active_units
+from vaelab.objectives.latents import Circle, Gaussian, GaussianPosterior, Point, WrappedNormalPosterior
+from vaelab.variants import tally as tally_module
 from vaelab.variants.tally import Tally
 
 N = 23
+LOG_VARIANCE = -1.0
 
 
 def rows(seed=0):
@@ -15,15 +20,27 @@ def rows(seed=0):
     return terms, torch.randn(N, 4) * torch.tensor([1.0, 0.05, 0.2, 0.0]) + 3, torch.rand(N)
 
 
-def tallied(batch_size, terms, codes, error, dims=4):
-    tally = Tally(dims)
+def posterior_of(codes, latent):
+    if isinstance(latent, Circle):
+        cosine, sine = codes.chunk(2, 1)
+        return WrappedNormalPosterior(cosine, sine, torch.full_like(cosine, 0.3))
+    return GaussianPosterior(codes, torch.full_like(codes, LOG_VARIANCE))
+
+
+def drawn_of(terms, codes, latent):
+    return Drawn(terms.log_likelihood[None], terms.kl, codes, posterior_of(codes, latent), latent)
+
+
+def tallied(batch_size, terms, codes, error, latent=None):
+    latent = latent or Gaussian(4)
+    tally = Tally(latent)
     for part in torch.arange(N).split(batch_size):
-        tally.add(Terms(terms.log_likelihood[part], terms.kl[part]), codes[part], error[part])
+        tally.add(drawn_of(Terms(terms.log_likelihood[part], terms.kl[part]), codes[part], latent), error[part])
     return tally
 
 
 def means(tally, data_dims=10, reduce=lambda t: t):
-    return tally.means(data_dims, reduce)
+    return tally.means(data_dims, reduce).named
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 22, 23, 100])
@@ -52,7 +69,7 @@ def test_a_phase_of_two_numbers_is_one_unit():
     turning, still = torch.linspace(0, 6, N), torch.ones(N)
     codes = torch.stack([turning.cos(), still.cos(), turning.sin(), still.sin()], 1)
     one_kl = Terms(terms.log_likelihood, terms.kl[:, :2])
-    assert means(tallied(5, one_kl, codes, error, dims=2))["active_units"] == 1
+    assert means(tallied(5, one_kl, codes, error, Circle(2)))["active_units"] == 1
 
 
 def test_two_processes_tell_the_mean_over_the_items_of_both():
@@ -60,15 +77,54 @@ def test_two_processes_tell_the_mean_over_the_items_of_both():
     whole = means(tallied(23, terms, codes, error))
     halves = []
     for part in (slice(0, 5), slice(5, N)):
-        half = Tally(4)
-        half.add(Terms(terms.log_likelihood[part], terms.kl[part]), codes[part], error[part])
+        half = Tally(Gaussian(4))
+        half_terms = Terms(terms.log_likelihood[part], terms.kl[part])
+        half.add(drawn_of(half_terms, codes[part], Gaussian(4)), error[part])
         halves.append(half)
-    others = iter([halves[1].sums, halves[1].codes])
-    assert means(halves[0], reduce=lambda t: t + next(others)) == pytest.approx(whole)
+    others = iter([halves[1].sums, halves[1].codes, halves[1]._mixed(), halves[1].kl])
+    both = means(halves[0], reduce=lambda t: t + next(others))
+    exact = ["elbo", "log_likelihood", "kl", "error", "bits_per_dim", "active_units"]
+    assert {name: both[name] for name in exact} == pytest.approx({name: whole[name] for name in exact})
+    alone = [means(half)["dimension_wise_kl"] for half in halves]
+    assert both["dimension_wise_kl"] == pytest.approx(sum(alone) / 2)
+
+
+def test_the_kl_of_each_dimension_is_its_mean_over_all_items():
+    terms, codes, error = rows()
+    assert tallied(7, terms, codes, error).means(10, lambda t: t).kl.tolist() == pytest.approx(
+        terms.kl.double().mean(0).tolist()
+    )
+
+
+@pytest.mark.parametrize("batch_size", [5, 23])
+def test_the_parts_of_the_kl_are_those_of_the_first_items(batch_size, monkeypatch):
+    terms, codes, error = rows()
+    monkeypatch.setattr(tally_module, "MIXED_ITEMS", 12)
+    found = means(tallied(batch_size, terms, codes, error))
+    expected = decompose(posterior_of(codes[:12], Gaussian(4)), Gaussian(4), codes[:12])
+    for name, value in expected._asdict().items():
+        assert found[name] == pytest.approx(value.item(), rel=1e-5)
+
+
+def test_the_priors_gap_lies_between_its_bounds_and_is_that_of_a_shifted_posterior():
+    terms, _, error = rows()
+    same = torch.full((N, 4), 2.0)
+    found = means(tallied(6, terms, same, error))
+    exact = 4 * 0.5 * (4 + math.exp(LOG_VARIANCE) - 1 - LOG_VARIANCE)
+    assert found["mutual_information"] == pytest.approx(0, abs=1e-5)
+    assert found["prior_gap_at_least"] >= exact - 1e-3
+    assert found["prior_gap_at_most"] == pytest.approx(exact, rel=0.2)
+
+
+def test_a_plain_autoencoder_has_no_prior_to_be_held_against():
+    terms, codes, error = rows()
+    found = means(tallied(6, Terms(terms.log_likelihood, torch.zeros(N, 4)), codes, error, Point(4)))
+    assert "mutual_information" not in found and "prior_gap_at_least" not in found and found["active_units"] == 2
 
 
 def test_large_sums_lose_no_digits():
-    tally = Tally(1)
+    tally = Tally(Gaussian(1))
+    terms = Terms(torch.full((50,), -12345.678), torch.zeros(50, 1))
     for _ in range(2000):
-        tally.add(Terms(torch.full((50,), -12345.678), torch.zeros(50, 1)), torch.zeros(50, 1), torch.zeros(50))
+        tally.add(drawn_of(terms, torch.zeros(50, 1), Gaussian(1)), torch.zeros(50))
     assert means(tally)["log_likelihood"] == pytest.approx(torch.tensor(-12345.678).item(), rel=1e-12)

@@ -17,7 +17,11 @@ from vaelab.figures.style import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
+
+    from vaelab.objectives.beta_schedules import Pressure
 
 LOOKS = {"train": (BLUE, 0.9), "val": (RED, 1.4), "test": (GREEN, 1.4)}
 TITLES = {
@@ -47,6 +51,23 @@ def history_curves(history: dict[str, list[tuple[int, float]]]) -> Figure:
     axis_labels(drawn, "step")
     if any(split for name in history if (split := name.rpartition("/")[0])):
         legend_above(drawn, panels[0])
+    return drawn
+
+
+def schedule_curve(pressure: Callable[[int], Pressure], steps: int, points: int = 1000) -> Figure:
+    """Beta over a run's `steps`, and below it the capacity in nats, where the schedule has one."""
+    at = sorted({round(k * (steps - 1) / max(points - 1, 1)) for k in range(points)})
+    asked = [pressure(step) for step in at]
+    curves = {"beta": [p.beta for p in asked]}
+    if any(p.capacity for p in asked):
+        curves["capacity (nats)"] = [p.capacity for p in asked]
+    drawn, panels = small_multiples(len(curves), 1, panel_height=1.5, shared=False)
+    for panel, (name, values) in zip(panels, curves.items(), strict=True):
+        panel.plot(at, values, color=BLUE, linewidth=1.4)
+        panel.set_ylim(bottom=0)
+        panel.grid(axis="y", color=PALE, linewidth=0.4)
+        title(panel, name)
+    axis_labels(drawn, "step")
     return drawn
 
 

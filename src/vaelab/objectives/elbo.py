@@ -1,11 +1,19 @@
 """The evidence lower bound, in nats per sample: summed over dimensions, averaged over the batch."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
-from vaelab.objectives.beta_schedules import Pressure
+from vaelab.errors import UserError
+from vaelab.objectives.base import Objective
+
+if TYPE_CHECKING:
+    from vaelab.objectives.base import Drawn
+    from vaelab.objectives.beta_schedules import Pressure
 
 
 class Terms(NamedTuple):
@@ -24,18 +32,31 @@ class Terms(NamedTuple):
         return self.log_likelihood - self.kl.sum(1)
 
 
+@dataclass
+class Elbo(Objective):
+    """−E[log p(x|z)] + beta · KL, each latent dimension having `free_bits` nats for nothing.
+
+    Raises:
+        UserError: if `free_bits` is negative.
+    """
+
+    free_bits: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.free_bits < 0:
+            raise UserError(f"objective.free_bits must not be negative, not {self.free_bits}")
+
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+        kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.kl.sum(1).mean()
+        return pressure.on(kl) - drawn.log_likelihood.mean()
+
+
 def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     """The KL that is paid for: no dimension's batch mean below `free_bits` nats (Kingma et al. 2016, eq. 15).
 
     `(batch, dim)` in, a scalar out.
     """
     return kl.mean(0).clamp(min=free_bits).sum()
-
-
-def negative_elbo(terms: Terms, pressure: Pressure, free_bits: float = 0.0) -> Tensor:
-    """What training minimises: −E[log p(x|z)] + beta · KL, a scalar in nats per sample."""
-    kl = with_free_bits(terms.kl, free_bits) if free_bits > 0 else terms.kl.sum(1).mean()
-    return pressure.on(kl) - terms.log_likelihood.mean()
 
 
 def active_units(variance: Tensor, threshold: float = 0.01) -> int:

@@ -9,6 +9,12 @@ from torch import Tensor
 from vaelab.objectives.latents import Latent, Posterior
 
 
+def code_log_weight(posterior: Posterior, latent: Latent, codes: Tensor) -> Tensor:
+    """Log p(z) − log q(z|x) in nats of codes `(draws · batch, code_size)` of a batch, `(draws · batch,)`."""
+    draws = codes.view(-1, len(posterior.mean), codes.shape[-1])
+    return (latent.prior_log_density(draws) - posterior.log_density(draws)).sum(-1).flatten()
+
+
 def log_weights(
     posterior: Posterior, latent: Latent, log_likelihood: Callable[[Tensor], Tensor], draws: int, chunk: int
 ) -> Tensor:
@@ -20,7 +26,7 @@ def log_weights(
     parts = []
     for start in range(0, draws, chunk):
         codes = posterior.sample(min(chunk, draws - start))
-        parts.append(log_likelihood(codes) + latent.prior_log_prob(codes) - posterior.log_prob(codes))
+        parts.append(log_likelihood(codes) + code_log_weight(posterior, latent, codes))
     return torch.cat(parts)
 
 

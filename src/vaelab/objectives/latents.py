@@ -6,7 +6,7 @@ decoder takes a code of `code_size` numbers. `posterior(params)` gives a posteri
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Protocol
 
 import torch
@@ -29,8 +29,8 @@ class Posterior(Protocol):
     def kl(self) -> Tensor:
         """`(batch, dim)` KL(q(z|x) ‖ p(z)) of each dimension, in nats."""
 
-    def log_prob(self, code: Tensor) -> Tensor:
-        """`(batch,)` log q(code|x) in nats."""
+    def log_density(self, code: Tensor) -> Tensor:
+        """`(…, dim)` log q(code|x) of each dimension in nats; codes `(…, code_size)` that broadcast with the batch."""
 
 
 @dataclass
@@ -65,13 +65,24 @@ class Latent:
         """`(n, code_size)` codes drawn from p(z) with torch's global generator."""
         raise NotImplementedError
 
-    def prior_log_prob(self, code: Tensor) -> Tensor:
-        """`(batch,)` log p(code) in nats."""
+    def prior_log_density(self, code: Tensor) -> Tensor:
+        """`(…, dim)` log p(code) of each dimension in nats, for codes `(…, code_size)`."""
         raise NotImplementedError
+
+    def prior_gap(self, posterior: Posterior) -> Tensor:
+        """A lower bound, a scalar in nats, on the KL from the aggregate posterior to the prior, by its moments."""
+        return torch.zeros(())
 
     def project(self, code: Tensor) -> Tensor:
         """The nearest valid code: what a mixture or a straight line between codes must go through."""
         return code
+
+
+def joined(posteriors: Sequence[Posterior], n: int) -> Posterior:
+    """The first `n` items of several batches' posteriors of one family, as one."""
+    family = type(posteriors[0])
+    names = [field.name for field in fields(family)]  # type: ignore[arg-type]
+    return family(*(torch.cat([getattr(part, name) for part in posteriors])[:n] for name in names))
 
 
 def _repeated(draws: int, *tensors: Tensor) -> Sequence[Tensor]:
@@ -94,9 +105,9 @@ class GaussianPosterior:
         """½(mean² + sigma² − 1 − log sigma²) of each dimension (Kingma and Welling 2014, appendix B)."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
 
-    def log_prob(self, code: Tensor) -> Tensor:
-        """`(batch,)` log density in nats."""
-        return gaussian_log_density(code, self.mean, self.log_variance.exp()).sum(-1)
+    def log_density(self, code: Tensor) -> Tensor:
+        """`(…, dim)` in nats."""
+        return gaussian_log_density(code, self.mean, self.log_variance.exp())
 
 
 @dataclass
@@ -113,8 +124,19 @@ class Gaussian(Latent):
     def prior_sample(self, n: int) -> Tensor:  # noqa: D102
         return torch.randn(n, self.dims)
 
-    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
-        return -0.5 * (code.square() + LOG_2PI).sum(-1)
+    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
+        return -0.5 * (code.square() + LOG_2PI)
+
+    def prior_gap(self, posterior: Posterior) -> Tensor:
+        """KL to the prior of the one normal that has the aggregate posterior's mean and covariance.
+
+        Of all densities with these moments the normal has the most entropy, so the true KL is no smaller.
+        """
+        assert isinstance(posterior, GaussianPosterior)
+        mean, variance = posterior.mean.double(), posterior.log_variance.double().exp()
+        covariance = torch.cov(mean.T, correction=0).view(self.dims, self.dims) + variance.mean(0).diag()
+        trace, spread = covariance.trace(), mean.mean(0).square().sum()
+        return 0.5 * (trace + spread - self.dims - torch.logdet(covariance)).float()
 
 
 @dataclass(frozen=True)
@@ -152,15 +174,17 @@ class WrappedNormalPosterior:
         entropy = torch.where(self.sigma < self.NARROW, narrow, _wide_entropy(self.sigma, self.NARROW))
         return math.log(2 * math.pi) - entropy
 
-    def log_prob(self, code: Tensor) -> Tensor:
-        """`(batch,)` log density per radian of each phase, in nats."""
+    def log_density(self, code: Tensor) -> Tensor:
+        """`(…, dim)` per radian, in nats."""
         cosine, sine = code.chunk(2, dim=-1)
         gap = torch.atan2(sine * self.cosine - cosine * self.sine, cosine * self.cosine + sine * self.sine)
-        turns = 2 * math.pi * torch.arange(-4, 5, device=code.device)
+        # What is left out lies (2 · most + 1) half turns away, beyond six of the widest sigma.
+        most = math.ceil(max((6 * float(self.sigma.detach().max()) / math.pi - 1) / 2, 0))
+        turns = 2 * math.pi * torch.arange(-most, most + 1, device=code.device)
         log_density = gaussian_log_density(
             gap.unsqueeze(-1) + turns, torch.zeros_like(gap).unsqueeze(-1), self.sigma.square().unsqueeze(-1)
         )
-        return torch.logsumexp(log_density, dim=-1).sum(-1)
+        return torch.logsumexp(log_density, dim=-1)
 
 
 def _wide_entropy(sigma: Tensor, smallest: float, points: int = 64, terms: int = 12) -> Tensor:
@@ -201,8 +225,8 @@ class Circle(Latent):
         phase = 2 * math.pi * torch.rand(n, self.dims)
         return torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
 
-    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
-        return code.new_full((len(code),), -self.dims * math.log(2 * math.pi))
+    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
+        return code.new_full((*code.shape[:-1], self.dims), -math.log(2 * math.pi))
 
     def project(self, code: Tensor) -> Tensor:
         """Onto the circle, along the radius; the origin, which has no phase, gets phase 0."""
@@ -226,7 +250,7 @@ class PointPosterior:
         """Zero: nothing is paid for the code."""
         return torch.zeros_like(self.mean)
 
-    def log_prob(self, code: Tensor) -> Tensor:
+    def log_density(self, code: Tensor) -> Tensor:
         """A point mass has no density."""
         raise UserError("latent=point has no density, so no importance-weighted bound: use latent=gaussian")
 
@@ -243,5 +267,5 @@ class Point(Latent):
     def prior_sample(self, n: int) -> Tensor:  # noqa: D102
         raise UserError("latent=point has no prior: sample with task.density=gmm or task.density=posterior")
 
-    def prior_log_prob(self, code: Tensor) -> Tensor:  # noqa: D102
+    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
         raise UserError("latent=point has no prior: use latent=gaussian")

@@ -140,3 +140,67 @@ class Laplace(Likelihood):
 
     def sample(self, params: Tensor) -> Tensor:  # noqa: D102
         return torch.distributions.Laplace(params, self.scale).sample()
+
+
+class Logistic(Likelihood):
+    """A logistic density around the decoder's output, gathered into the bins of `levels` values on [0, 1].
+
+    A probability of what a file can hold, so that bits per dimension compare across models (Kingma et al. 2016, eq. 14,
+    and Salimans et al. 2017, eq. 2). The outermost bins reach to infinity; values between two levels count as the
+    nearer. The one `scale` is learnt with the net.
+    """
+
+    support = (0.0, 1.0)
+
+    def __init__(self, levels: int = 256, scale: float = 0.1) -> None:
+        super().__init__()
+        if levels < 2 or scale <= 0:
+            raise UserError("likelihood.levels must be at least 2 and likelihood.scale must be positive")
+        self.steps = levels - 1
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        level = torch.round(target * self.steps)
+        precision = torch.exp(-self.log_scale)
+        upper = ((level + 0.5) / self.steps - params) * precision
+        lower = ((level - 0.5) / self.steps - params) * precision
+        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^(l − u)): exact far from the centre, too.
+        inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-precision / self.steps))
+        edged = torch.where(level <= 0, F.logsigmoid(upper), inner)
+        return _per_sample(torch.where(level >= self.steps, F.logsigmoid(-lower), edged))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The centre, inside of [0, 1]: the mean but for what the outermost bins gather."""
+        return params.clamp(0.0, 1.0)
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        uniform = torch.rand_like(params).clamp(1e-7, 1 - 1e-7)
+        drawn = params + self.log_scale.exp() * (uniform.log() - torch.log1p(-uniform))
+        return torch.round(drawn.clamp(0.0, 1.0) * self.steps) / self.steps
+
+
+class ZeroMeanGaussian(Likelihood):
+    """N(0, sigma²) with the decoder's output as log sigma: for what has no expectation to speak of, but a power.
+
+    A fading radio tap or a band of noise is such: its variance is all that a code can know of it. `min_sigma`, in
+    quadrature with the decoder's, keeps the density finite where the data vanish, and is the noise under every sample.
+    """
+
+    def __init__(self, min_sigma: float = 0.03) -> None:
+        super().__init__()
+        if min_sigma <= 0:
+            raise UserError(f"likelihood.min_sigma must be positive, not {min_sigma}")
+        self.min_sigma = min_sigma
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        return _per_sample(gaussian_log_density(target, torch.zeros_like(params), self._variance(params)))
+
+    def mean(self, params: Tensor) -> Tensor:  # noqa: D102
+        return torch.zeros_like(params)
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return self._variance(params).sqrt() * torch.randn_like(params)
+
+    def _variance(self, params: Tensor) -> Tensor:
+        # The bound is far outside what training visits; it keeps one wild batch from overflowing exp.
+        return torch.exp(2 * params.clamp(max=20.0)) + self.min_sigma**2

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
-import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
@@ -25,16 +24,19 @@ WIDEST_CODE = 1024
 
 
 class Board(L.Callback):
-    """Draws validation items and samples every so many epochs, on TensorBoard."""
+    """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs."""
 
     def __init__(self, data: DataModule, every_epochs: int) -> None:
         self.data, self.every_epochs = data, max(every_epochs, 1)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        due = (trainer.current_epoch + 1) % self.every_epochs == 0 or trainer.current_epoch == 0
-        if due and trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
-            assert isinstance(module, VAE)
-            writer, step = trainer.logger.experiment, trainer.global_step
+        if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
+            return
+        assert isinstance(module, VAE)
+        writer, step = trainer.logger.experiment, trainer.global_step
+        if module.latent.has_prior:
+            writer.add_histogram("val/kl_per_dimension", module.kl, step)
+        if (trainer.current_epoch + 1) % self.every_epochs == 0 or trainer.current_epoch == 0:
             examined = module.examine(self.data.loader("val"), ITEMS)
             for name, figure in draw(module, examined).items():
                 add_figure(writer, name, figure, step)
@@ -42,11 +44,14 @@ class Board(L.Callback):
 
 
 def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
-    """All figures of one kind of signal: what became of some items, and samples from the prior."""
+    """All figures of one kind of signal: what became of some items, samples from the prior, each dimension's KL."""
+    from vaelab.figures.latent import kl_bars
+
     figures = variant.figures(examined)
     if variant.latent.has_prior:
         sampled = variant.sample_figure(draw_prior(variant, 16))
         figures |= {} if sampled is None else {"prior_samples": sampled}
+        figures["kl"] = kl_bars(variant.kl)
     return figures
 
 
@@ -112,20 +117,19 @@ def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
         figure.savefig(folder / f"{name}.png", dpi=150)
 
 
-def final_figures(variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]]) -> dict[str, Figure]:
-    """The figures of a finished run: those of its kind, its course and its latent space."""
-    from vaelab.figures.latent import kl_bars, latent_scatter
-    from vaelab.figures.training import history_curves
+def final_figures(
+    variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]], steps: int
+) -> dict[str, Figure]:
+    """The figures of a finished run: those of its kind, its course, its beta schedule and its latent space."""
+    from vaelab.figures.latent import latent_scatter
+    from vaelab.figures.training import history_curves, schedule_curve
 
     figures = draw(variant, examined)
     if history:
         figures["training"] = history_curves(history)
+    figures["beta_schedule"] = schedule_curve(variant.pressure, steps)
     if examined.code.shape[1] <= WIDEST_CODE:
         known = label_words(variant, examined.label) is not None
         names = variant.signature.label_names
         figures["latent"] = latent_scatter(examined.code, examined.label if known else None, names)
-    if variant.latent.has_prior:
-        with torch.inference_mode():
-            kl = variant.posterior(examined.x.to(variant.device)).kl().mean(0)
-        figures["kl"] = kl_bars(kl.cpu())
     return figures

@@ -32,9 +32,11 @@ def final_report(
     metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
-    write_json(directory / "metrics.json", metrics)
+    # The dimensions' own KLs are for the file, where there may be hundreds of them.
+    dimensions = {f"test/kl_of_dimension/{k}": kl for k, kl in enumerate(variant.kl.tolist())}
+    write_json(directory / "metrics.json", metrics | (dimensions if variant.latent.has_prior else {}))
     history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
-    figures = final_figures(variant, examined, history.curves)
+    figures = final_figures(variant, examined, history.curves, trainer.global_step)
     save_figures(directory / "figures", figures)
     if isinstance(trainer.logger, TensorBoardLogger):
         writer, step = trainer.logger.experiment, trainer.global_step

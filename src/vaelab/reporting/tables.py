@@ -68,7 +68,7 @@ def collapse_warning(active_units: int, dims: int) -> str | None:
     which = "all" if active_units == 0 else f"{dims - active_units} of"
     return (
         f"{which} {dims} latent units are dead: if that is too many, lower beta_schedule.value, warm up with "
-        "beta_schedule=linear, or give each its share with variant.free_bits=0.25"
+        "beta_schedule=linear, or give each its share with objective.free_bits=0.25"
     )
 
 

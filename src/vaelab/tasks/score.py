@@ -15,7 +15,7 @@ from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.module import EVALUATION_BATCH, class_numbers
 from vaelab.errors import UserError
 from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
-from vaelab.objectives.importance import importance_bounds
+from vaelab.objectives.importance import code_log_weight, importance_bounds
 from vaelab.run import Run
 from vaelab.tasks.base import Output, encode, read_file
 from vaelab.tasks.embed import class_name
@@ -165,6 +165,6 @@ def _batch_scores(variant: VAE, x: Tensor, draws: int, k: int) -> dict[str, Tens
     }
     if k:
         codes = (posterior.sample() for _ in range(k))
-        weights = [log_likelihood(z) + latent.prior_log_prob(z) - posterior.log_prob(z) for z in codes]
+        weights = [log_likelihood(z) + code_log_weight(posterior, latent, z) for z in codes]
         scores["negative_iw_bound"] = -importance_bounds(torch.stack(weights, dim=-1), [k])[..., 0]
     return scores

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vaelab.data.loader import stream_seed
 from vaelab.errors import UserError
-from vaelab.objectives.elbo import Terms, negative_elbo
+from vaelab.objectives.base import Drawn
 from vaelab.variants.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaelab.data.codecs.base import Codec
     from vaelab.data.items import Signature
     from vaelab.data.module import DataModule
+    from vaelab.objectives.base import Objective
     from vaelab.objectives.beta_schedules import Pressure
     from vaelab.objectives.latents import Latent, Posterior
     from vaelab.objectives.likelihoods import Likelihood
@@ -45,6 +46,7 @@ class Parts(NamedTuple):
     decoder: nn.Module
     latent: Latent
     likelihood: Likelihood
+    objective: Objective
     codec: Codec
     signature: Signature
     shape: tuple[int, ...]
@@ -93,20 +95,20 @@ class VAE(L.LightningModule):
     prefix: ClassVar[str] = ""
     hint: ClassVar[str] = ""
 
-    def __init__(self, parts: Parts, *, free_bits: float = 0.0) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         if parts.signature.kind not in self.kinds:
             raise UserError(f"variant={self.name} cannot take data of kind {parts.signature.kind}: {self.hint}")
-        if free_bits < 0:
-            raise UserError(f"variant.free_bits must not be negative, not {free_bits}")
         self.encoder, self.decoder = parts.encoder, parts.decoder
         self.likelihood, self.codec = parts.likelihood, parts.codec
         self.latent, self.signature, self.shape = parts.latent, parts.signature, parts.shape
-        self.schedule, self.optimize, self.seed, self.free_bits = parts.schedule, parts.optimize, parts.seed, free_bits
+        self.objective, self.schedule = parts.objective, parts.schedule
+        self.optimize, self.seed = parts.optimize, parts.seed
         self.total_steps = FOREVER
         self.recent: list[Tensor] = []
         self.latest: dict[str, float] = {}
         self.tally: Tally
+        self.kl: Tensor
 
     # The way of the data ------------------------------------------------------------------------------------------
 
@@ -118,14 +120,26 @@ class VAE(L.LightningModule):
         """The likelihood's parameters `(batch, *shape)` for codes `(batch, code_size)`."""
         return self.decoder(code).float()
 
-    def terms(self, batch: Batch, posterior: Posterior) -> tuple[Terms, Tensor]:
-        """The bound's terms with one draw of z, and the likelihood's parameters."""
-        params = self.params(posterior.sample())
-        return Terms(self.likelihood.log_prob(batch.target, params), posterior.kl()), params
+    def pass_through(self, batch: Batch, draws: int = 1) -> tuple[Drawn, Tensor]:
+        """A batch with `draws` of z for each item: its bound, and the decoder's output `(draws · batch, *shape)`."""
+        posterior = self.posterior(batch.x)
+        codes = posterior.sample(draws)
+        params = self.params(codes)
+        target = batch.target if draws == 1 else batch.target.repeat(draws, *[1] * (batch.target.ndim - 1))
+        log_likelihood = self.likelihood.log_prob(target, params).view(draws, -1)
+        return Drawn(log_likelihood, posterior.kl(), codes, posterior, self.latent), params
 
-    def objective(self, batch: Batch, terms: Terms, params: Tensor) -> Tensor:
+    def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:
         """What one step minimises, in nats per sample."""
-        return negative_elbo(terms, self.pressure(self.global_step), self.free_bits)
+        return self.objective(drawn, self.pressure(self.global_step))
+
+    def check_plan(self, total_steps: int) -> None:
+        """Refuse a schedule that does not fit into a run of so many steps, or into the objective.
+
+        Raises:
+            UserError: naming the setting and the remedy.
+        """
+        self.objective.check(self.latent, self.schedule(total_steps, total_steps))
 
     def pressure(self, step: int) -> Pressure:
         """What the schedule asks of the KL at a step of this run."""
@@ -162,10 +176,10 @@ class VAE(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: D102
         # Noise is a function of where training stands, so a resumed run draws what the uncut run would have drawn.
         self._seed(self.global_step, batch_idx, self.trainer.global_rank)
-        terms, params = self.terms(batch, self.posterior(batch.x))
-        loss = self.objective(batch, terms, params)
-        kl = terms.kl.detach().sum(1).mean()
-        self.recent.append(torch.stack([loss.detach(), terms.log_likelihood.detach().mean(), kl]))
+        drawn, params = self.pass_through(batch, self.objective.draws)
+        loss = self.loss(batch, drawn, params)
+        kl = drawn.kl.detach().sum(1).mean()
+        self.recent.append(torch.stack([loss.detach(), drawn.log_likelihood.detach().mean(), kl]))
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -207,17 +221,16 @@ class VAE(L.LightningModule):
                 )
 
     def on_validation_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent.dims)
+        self.tally = Tally(self.latent)
 
     def on_test_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent.dims)
+        self.tally = Tally(self.latent)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
         self._seed(-1, batch_idx, self.trainer.global_rank)
-        posterior = self.posterior(batch.x)
-        terms, params = self.terms(batch, posterior)
+        drawn, params = self.pass_through(batch)
         error = (self.likelihood.mean(params) - batch.target).flatten(1).square().mean(1)
-        self.tally.add(terms, posterior.mean, error)
+        self.tally.add(drawn, error)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
         self.validation_step(batch, batch_idx)
@@ -229,7 +242,9 @@ class VAE(L.LightningModule):
         self._log_tally("test")
 
     def _log_tally(self, split: str) -> None:
-        means = self.tally.means(math.prod(self.shape), lambda t: self.trainer.strategy.reduce(t, reduce_op="sum"))
+        means, self.kl = self.tally.means(
+            math.prod(self.shape), lambda t: self.trainer.strategy.reduce(t, reduce_op="sum")
+        )
         self._check_finite({f"{split}/{name}": value for name, value in means.items()})
         # Every process holds the same sums already.
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
@@ -243,8 +258,6 @@ class VAE(L.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: D102
         total = self.trainer.estimated_stepping_batches
         self.total_steps = int(total) if math.isfinite(total) else FOREVER
-        # A schedule that does not fit into the run is refused here, before the first step.
-        self.pressure(0)
         optimizer, schedule = self.optimize(self.parameters(), self.total_steps)
         if schedule is None:
             return optimizer

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelab.errors import UserError
-from vaelab.objectives.elbo import Terms
 from vaelab.variants.base import VAE, Examined, Parts
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from vaelab.data.batch import Batch
     from vaelab.data.module import DataModule
+    from vaelab.objectives.base import Drawn
 
 
 class Denoiser(VAE):
@@ -32,20 +32,21 @@ class Denoiser(VAE):
     prefix: ClassVar[str] = "radio"
     hint: ClassVar[str] = "use variant=signal for signals, image for pictures, spectrogram for sound"
 
-    def __init__(self, parts: Parts, *, free_bits: float = 0.0, peak_weight: float = 0.3) -> None:
-        super().__init__(parts, free_bits=free_bits)
+    def __init__(self, parts: Parts, *, peak_weight: float = 0.3) -> None:
+        super().__init__(parts)
         if peak_weight < 0:
             raise UserError(f"variant.peak_weight must not be negative, not {peak_weight}")
         self.peak_weight = peak_weight
         # How sharply the largest sample counts; learnt, since it depends on the data's scale.
         self.sharpness = torch.nn.Parameter(torch.tensor(10.0))
 
-    def objective(self, batch: Batch, terms: Terms, params: Tensor) -> Tensor:  # noqa: D102
-        loss = super().objective(batch, terms, params)
+    def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
+        loss = super().loss(batch, drawn, params)
         return loss + self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else loss
 
     def _peak_loss(self, batch: Batch, params: Tensor) -> Tensor:
         recovered, target = self.likelihood.mean(params).flatten(1).abs(), batch.target.flatten(1).abs()
+        target = target.repeat(len(recovered) // len(target), 1)
         pulse = target.amax(1) > 0
         loss = F.cross_entropy(self.sharpness * recovered, target.argmax(1), reduction="none")
         return target.shape[1] * (loss * pulse).sum() / pulse.sum().clamp(min=1)

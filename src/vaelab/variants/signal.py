@@ -58,8 +58,8 @@ class SineVAE(SignalVAE):
     )
     samples: ClassVar[int] = 2000
 
-    def __init__(self, parts: Parts, *, free_bits: float = 0.0) -> None:
-        super().__init__(parts, free_bits=free_bits)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
         if "cycles" not in self.signature.facts:
             raise UserError(f"variant=sine: {self.hint}")
 

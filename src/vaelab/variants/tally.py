@@ -1,44 +1,61 @@
-"""Exact means over a whole split, whatever the batch size."""
+"""Exact means over a whole split, whatever the batch size, and whether the code has collapsed."""
 
 from collections.abc import Callable
+from math import isqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from vaelab.objectives.elbo import Terms, active_units, bits_per_dim
+from vaelab.objectives.base import Drawn
+from vaelab.objectives.decomposition import decompose
+from vaelab.objectives.elbo import active_units, bits_per_dim
+from vaelab.objectives.latents import Latent, Posterior, joined
+
+# Items whose posteriors are held against each other, and densities computed for it: a fraction of a second.
+MIXED_ITEMS, MIXED_DENSITIES = 1024, 2**23
+
+
+class Means(NamedTuple):
+    """A split's means by name, and the mean KL in nats of each latent dimension, `(dim,)`."""
+
+    named: dict[str, float]
+    kl: Tensor
 
 
 class Tally:
-    """Sums over items, in float64, of the bound's terms and of the codes' moments.
+    """Sums over items, in float64, of the bound's terms and of the codes' moments; and the first items' posteriors."""
 
-    `dims` counts the latent dimensions, of which a code has a whole multiple of numbers (a phase has two).
-    """
-
-    def __init__(self, dims: int) -> None:
-        self.dims = dims
+    def __init__(self, latent: Latent) -> None:
+        self.latent = latent
         self.sums: Tensor | None = None
         self.kl: Tensor | None = None
         self.codes: Tensor | None = None
+        self.drawn: list[tuple[Posterior, Tensor]] = []
+        self.mixed = min(MIXED_ITEMS, isqrt(MIXED_DENSITIES // latent.dims))
 
-    def add(self, terms: Terms, code: Tensor, error: Tensor) -> None:
-        """Count one batch: its terms, the means of its codes `(batch, code_size)`, its errors `(batch,)`."""
-        log_likelihood, kl = terms.log_likelihood.double(), terms.kl.double()
-        ones = torch.ones_like(log_likelihood)
-        sums = torch.stack([ones, log_likelihood, kl.sum(1), error.double()]).sum(1)
-        codes = torch.stack([code.double().sum(0), code.double().square().sum(0)])
+    def add(self, drawn: Drawn, error: Tensor) -> None:
+        """Count one batch: its pass with one draw of each item, and its errors `(batch,)`."""
+        log_likelihood, kl, code = drawn.log_likelihood[0].double(), drawn.kl.double(), drawn.posterior.mean.double()
+        sums = torch.stack([torch.ones_like(log_likelihood), log_likelihood, kl.sum(1), error.double()]).sum(1)
+        codes = torch.stack([code.sum(0), code.square().sum(0)])
         self.sums = sums if self.sums is None else self.sums + sums
         self.kl = kl.sum(0) if self.kl is None else self.kl + kl.sum(0)
         self.codes = codes if self.codes is None else self.codes + codes
+        if self.latent.has_prior and sum(len(part) for _, part in self.drawn) < self.mixed:
+            self.drawn.append((drawn.posterior, drawn.codes))
 
-    def means(self, data_dims: int, reduce: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """The split's means, name to number; `reduce` sums a tensor over processes, `data_dims` counts x's numbers."""
+    def means(self, data_dims: int, reduce: Callable[[Tensor], Tensor]) -> Means:
+        """The split's means; `reduce` sums a tensor over processes, `data_dims` counts x's numbers."""
         assert self.sums is not None and self.kl is not None and self.codes is not None
-        sums, codes = reduce(self.sums), reduce(self.codes)
-        _, log_likelihood, kl, error = (sums / sums[0].clamp(min=1)).tolist()
-        mean, square = codes / sums[0]
-        spread = (square - mean.square()).view(-1, self.dims).sum(0)
+        sums, codes, mixed = reduce(self.sums), reduce(self.codes), reduce(self._mixed())
+        count = sums[0].clamp(min=1)
+        _, log_likelihood, kl, error = (sums / count).tolist()
+        mean, square = codes / count
+        # A code has a whole multiple of `dims` numbers: a phase has two.
+        spread = (square - mean.square()).view(-1, self.latent.dims).sum(0)
         elbo = log_likelihood - kl
-        return {
+        found = {
             "elbo": elbo,
             "log_likelihood": log_likelihood,
             "kl": kl,
@@ -46,3 +63,29 @@ class Tally:
             "bits_per_dim": bits_per_dim(elbo, data_dims),
             "active_units": float(active_units(spread)),
         }
+        if self.latent.has_prior:
+            found |= _gaps(*(mixed[1:] / mixed[0]).tolist())
+        return Means(found, (reduce(self.kl) / count).cpu())
+
+    def _mixed(self) -> Tensor:
+        """One, the parts of the KL and the prior's gap, of this process's first items."""
+        if not self.drawn:
+            return torch.zeros(5)
+        posterior = joined([posterior for posterior, _ in self.drawn], self.mixed)
+        codes = torch.cat([codes for _, codes in self.drawn])[: self.mixed]
+        parts = decompose(posterior, self.latent, codes)
+        gap = self.latent.prior_gap(posterior).to(codes.device)
+        return torch.stack([torch.ones_like(gap), *parts, gap])
+
+
+def _gaps(
+    mutual_information: float, total_correlation: float, dimension_wise_kl: float, moments_gap: float
+) -> dict[str, float]:
+    """The parts of the KL, and bounds on the KL from the aggregate posterior to the prior."""
+    return {
+        "mutual_information": mutual_information,
+        "total_correlation": total_correlation,
+        "dimension_wise_kl": dimension_wise_kl,
+        "prior_gap_at_least": max(dimension_wise_kl, moments_gap),
+        "prior_gap_at_most": total_correlation + dimension_wise_kl,
+    }

@@ -1,0 +1,59 @@
+"""What a training step minimises: the interface of the group `objective`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vaelab.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vaelab.objectives.beta_schedules import Pressure
+    from vaelab.objectives.latents import Latent, Posterior
+
+
+class Drawn(NamedTuple):
+    """One batch on its way through the model, with one or several draws of z for each item.
+
+    Attributes:
+        log_likelihood: `(draws, batch)` log p(target | z) in nats.
+        kl: `(batch, dim)` KL from the posterior to the prior of each latent dimension, in nats.
+        codes: `(draws · batch, code_size)`, the whole batch once after the other.
+        posterior: q(z|x) of the batch.
+        latent: the family, which knows p(z).
+    """
+
+    log_likelihood: Tensor
+    kl: Tensor
+    codes: Tensor
+    posterior: Posterior
+    latent: Latent
+
+
+class Objective:
+    """A loss in nats per sample; `draws` is how many z of each item it looks at.
+
+    Evaluation is the same for all of them: the bound at beta = 1 with one draw.
+    """
+
+    draws: int = 1
+
+    def check(self, latent: Latent, pressure: Pressure) -> None:
+        """Refuse, before the first step, a latent or a schedule (here at its end) that cannot be weighed.
+
+        Raises:
+            UserError: naming the setting and the remedy.
+        """
+
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:
+        """What is minimised: a scalar."""
+        raise NotImplementedError
+
+
+def refuse_point(latent: Latent, objective: str) -> None:
+    """Raise `UserError` for a latent that has no density."""
+    if not latent.has_prior:
+        raise UserError(
+            f"objective={objective} weighs the code's density, and latent=point has none: use latent=gaussian"
+        )

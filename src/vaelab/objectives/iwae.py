@@ -1,0 +1,45 @@
+"""Training on the importance-weighted bound itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vaelab.errors import UserError
+from vaelab.objectives.base import Drawn, Objective, refuse_point
+from vaelab.objectives.importance import code_log_weight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vaelab.objectives.beta_schedules import Pressure
+    from vaelab.objectives.latents import Latent
+
+
+@dataclass
+class ImportanceWeighted(Objective):
+    """−log 1/k Σ p(x|z) (p(z) / q(z|x))^beta over `k` draws (Burda et al. 2016, eq. 8; at k = 1 the ELBO).
+
+    Each step decodes every item k times, so its cost grows with k.
+
+    Raises:
+        UserError: if `k` is below one.
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UserError(f"objective.k must be at least 1, not {self.k}")
+        self.draws = self.k
+
+    def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
+        refuse_point(latent, "iwae")
+        if pressure.capacity:
+            raise UserError("objective=iwae has no KL to hold at a capacity: use objective=elbo, or another schedule")
+
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+        code = code_log_weight(drawn.posterior, drawn.latent, drawn.codes).view_as(drawn.log_likelihood)
+        log_weight = drawn.log_likelihood + pressure.beta * code
+        return math.log(self.k) - log_weight.logsumexp(0).mean()
