@@ -237,6 +237,33 @@ def test_the_gap_by_moments_is_the_kl_of_the_normal_that_has_them():
     assert Gaussian(1).prior_gap(Gaussian(1).posterior(torch.zeros(5, 2))).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_the_gap_by_moments_is_the_same_with_fewer_items_than_dimensions():
+    torch.manual_seed(0)
+    params = torch.randn(3, 14)
+    mean, variance = params[:, :7], params[:, 7:].exp().mean(0)
+    covariance = torch.cov(mean.T, correction=0) + variance.diag()
+    expected = 0.5 * (covariance.trace() + mean.mean(0).square().sum() - 7 - torch.logdet(covariance))
+    assert Gaussian(7).prior_gap(Gaussian(7).posterior(params)).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_gap_of_very_many_dimensions_needs_no_table_of_their_pairs():
+    wide = Gaussian(40_000)
+    assert wide.prior_gap(wide.posterior(torch.randn(6, 80_000))).isfinite()
+
+
+@pytest.mark.parametrize("concentration", [0.1, 1.0, 3.0])
+def test_the_gap_of_phases_is_that_of_the_von_mises_density_and_none_where_they_are_even(concentration):
+    torch.manual_seed(0)
+    phase = torch.distributions.VonMises(0.5, concentration).sample((100_000, 1))
+    params = torch.cat([phase.cos(), phase.sin(), torch.full_like(phase, -10.0)], 1)
+    ratio = torch.special.i1(torch.tensor(concentration)) / torch.special.i0(torch.tensor(concentration))
+    expected = concentration * ratio - torch.special.i0(torch.tensor(concentration)).log()
+    assert Circle(1).prior_gap(Circle(1).posterior(params)).item() == pytest.approx(expected.item(), abs=0.01)
+    even = torch.linspace(0, 2 * math.pi, 101)[:-1, None]
+    params = torch.cat([even.cos(), even.sin(), torch.zeros_like(even)], 1)
+    assert Circle(1).prior_gap(Circle(1).posterior(params)).item() == pytest.approx(0, abs=1e-5)
+
+
 @pytest.mark.parametrize("latent", [Gaussian(1), Circle(1)], ids=["Gaussian", "Circle"])
 @pytest.mark.parametrize("log_spread", [-2.0, -0.2, 0.8])
 def test_the_gradient_of_the_kl_equals_finite_differences(latent, log_spread):

@@ -51,3 +51,46 @@ def test_a_trained_step_on_pictures_lowers_the_loss(tiny, trainer_of):
     before = trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"]
     trainer_of(max_epochs=2).fit(variant, datamodule=data)
     assert trainer_of().validate(variant, datamodule=data, verbose=False)[0]["val/elbo"] > before + 1
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Small forests and few batches: what is measured here is far from any threshold."""
+    from vaelab.metrics import disentanglement
+
+    monkeypatch.setattr(disentanglement, "TREES", 5)
+    monkeypatch.setattr(disentanglement, "POINTS", 40)
+
+
+def measures_of(tiny, code):
+    run = tiny("sprites")
+    found = run.variant.examine(run.data().loader("test"), 200)
+    return run.variant.measures(found._replace(code=code(run, found)), run.data())
+
+
+def truth(run, found):
+    factors = run.data().factors("test")
+    return torch.stack([values[: len(found.x)] for values in factors.values()], 1).float()
+
+
+def noise(run, found):
+    return torch.randn(len(found.x), 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_code_that_is_the_known_factors_is_told_from_one_that_is_noise(tiny):
+    oracle, random = measures_of(tiny, truth), measures_of(tiny, noise)
+    assert oracle["mig"] > 0.9 and oracle["dci_disentanglement"] > 0.6
+    assert random["mig"] < 0.1 and random["dci_disentanglement"] < 0.2
+    assert oracle["baseline/pca_mig"] == random["baseline/pca_mig"] < 0.5
+
+
+def test_factors_are_those_of_the_tested_items_in_their_order(tiny):
+    assert measures_of(tiny, lambda run, found: truth(run, found).flip(0))["mig"] < 0.1
+
+
+def test_where_nothing_is_known_or_too_few_items_tell_it_nothing_is_said_of_factors(tiny, examined):
+    variant, found, data = examined
+    assert "mig" not in variant.measures(found, data)
+    run = tiny("sprites")
+    few = run.variant.examine(run.data().loader("test"), 100)
+    assert "mig" not in run.variant.measures(few, run.data())

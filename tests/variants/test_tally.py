@@ -102,8 +102,10 @@ def test_the_parts_of_the_kl_are_those_of_the_first_items(batch_size, monkeypatc
     monkeypatch.setattr(tally_module, "MIXED_ITEMS", 12)
     found = means(tallied(batch_size, terms, codes, error))
     expected = decompose(posterior_of(codes[:12], Gaussian(4)), Gaussian(4), codes[:12])
-    for name, value in expected._asdict().items():
+    names = ("mutual_information_at_least", "total_correlation_at_most", "dimension_wise_kl")
+    for name, value in zip(names, expected, strict=True):
         assert found[name] == pytest.approx(value.item(), rel=1e-5)
+    assert found["prior_gap_at_most"] == pytest.approx((expected[1] + expected[2]).item(), rel=1e-5)
 
 
 def test_the_priors_gap_lies_between_its_bounds_and_is_that_of_a_shifted_posterior():
@@ -111,15 +113,30 @@ def test_the_priors_gap_lies_between_its_bounds_and_is_that_of_a_shifted_posteri
     same = torch.full((N, 4), 2.0)
     found = means(tallied(6, terms, same, error))
     exact = 4 * 0.5 * (4 + math.exp(LOG_VARIANCE) - 1 - LOG_VARIANCE)
-    assert found["mutual_information"] == pytest.approx(0, abs=1e-5)
+    assert found["mutual_information_at_least"] == pytest.approx(0, abs=1e-5)
     assert found["prior_gap_at_least"] >= exact - 1e-3
     assert found["prior_gap_at_most"] == pytest.approx(exact, rel=0.2)
+
+
+def test_what_the_samples_cannot_show_of_the_information_is_bounded_by_the_moments():
+    # Codes so narrow that any two items are told apart: more than log n nats, of which the samples show log n.
+    torch.manual_seed(0)
+    mean, log_variance = torch.randn(N, 4), torch.full((N, 4), -12.0)
+    latent, posterior = Gaussian(4), GaussianPosterior(mean, log_variance)
+    tally = Tally(latent)
+    tally.add(Drawn(torch.zeros(1, N), posterior.kl(), posterior.sample(), posterior, latent), torch.zeros(N))
+    found = means(tally)
+    assert found["mutual_information_at_least"] == pytest.approx(math.log(N), abs=0.01)
+    assert found["mutual_information_at_most"] == pytest.approx(found["kl"] - found["prior_gap_at_least"])
+    assert found["prior_gap_at_least"] < 5 < 15 < found["mutual_information_at_most"] < found["kl"]
 
 
 def test_a_plain_autoencoder_has_no_prior_to_be_held_against():
     terms, codes, error = rows()
     found = means(tallied(6, Terms(terms.log_likelihood, torch.zeros(N, 4)), codes, error, Point(4)))
-    assert "mutual_information" not in found and "prior_gap_at_least" not in found and found["active_units"] == 2
+    assert (
+        "mutual_information_at_least" not in found and "prior_gap_at_least" not in found and found["active_units"] == 2
+    )
 
 
 def test_large_sums_lose_no_digits():

@@ -1,5 +1,7 @@
 """What every net stands beside: the mean of the training split, and PCA fitted on it."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,13 +27,22 @@ def pca_reconstruction(train: Tensor, test: Tensor, components: int, seed: int =
     Returns:
         Shaped as `test`, on its device, float32.
     """
+    pca = _fitted_pca(train, components, seed)
+    recovered = pca.inverse_transform(pca.transform(_rows(test)))
+    return torch.as_tensor(recovered, dtype=torch.float32, device=test.device).reshape(test.shape)
+
+
+def pca_codes(train: Tensor, test: Tensor, components: int, seed: int = 0) -> Tensor:
+    """The linear codes of test items that `pca_reconstruction` makes them of: `(items, components)` float32."""
+    return torch.as_tensor(_fitted_pca(train, components, seed).transform(_rows(test)), dtype=torch.float32)
+
+
+def _fitted_pca(train: Tensor, components: int, seed: int) -> Any:
     from sklearn.decomposition import PCA
 
-    seen, unseen = _rows(train), _rows(test)
+    seen = _rows(train)
     with np.errstate(invalid="ignore"):  # one item alone has no variance to explain
-        pca = PCA(min(components, *seen.shape), random_state=seed).fit(seen)
-    recovered = pca.inverse_transform(pca.transform(unseen))
-    return torch.as_tensor(recovered, dtype=torch.float32, device=test.device).reshape(test.shape)
+        return PCA(min(components, *seen.shape), random_state=seed).fit(seen)
 
 
 def _rows(items: Tensor) -> np.ndarray:

@@ -64,6 +64,11 @@ def disentanglement_measures(codes: Tensor, factors: Tensor, names: Sequence[str
     }
 
 
+def scorable(factors: dict[str, Tensor], n: int) -> bool:
+    """Whether `n` items are enough for every factor to be scored: four for each of its values."""
+    return all(1 < len(values.unique()) <= n // 4 for values in factors.values())
+
+
 def _check(codes: Tensor, factors: Tensor, names: Sequence[str]) -> None:
     if not (codes.ndim == factors.ndim == 2 and len(codes) == len(factors) and factors.shape[1] == len(names)):
         shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"

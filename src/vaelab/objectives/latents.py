@@ -70,7 +70,11 @@ class Latent:
         raise NotImplementedError
 
     def prior_gap(self, posterior: Posterior) -> Tensor:
-        """A lower bound, a scalar in nats, on the KL from the aggregate posterior to the prior, by its moments."""
+        """A lower bound, a scalar in nats, on the KL from the aggregate posterior to the prior.
+
+        It comes from the aggregate posterior's moments: of all densities that have them, the one with the most entropy
+        is the nearest to the prior.
+        """
         return torch.zeros(())
 
     def project(self, code: Tensor) -> Tensor:
@@ -128,15 +132,15 @@ class Gaussian(Latent):
         return -0.5 * (code.square() + LOG_2PI)
 
     def prior_gap(self, posterior: Posterior) -> Tensor:
-        """KL to the prior of the one normal that has the aggregate posterior's mean and covariance.
-
-        Of all densities with these moments the normal has the most entropy, so the true KL is no smaller.
-        """
+        """KL to the prior of the one normal that has the aggregate posterior's mean and covariance."""
         assert isinstance(posterior, GaussianPosterior)
-        mean, variance = posterior.mean.double(), posterior.log_variance.double().exp()
-        covariance = torch.cov(mean.T, correction=0).view(self.dims, self.dims) + variance.mean(0).diag()
-        trace, spread = covariance.trace(), mean.mean(0).square().sum()
-        return 0.5 * (trace + spread - self.dims - torch.logdet(covariance)).float()
+        mean, variance = posterior.mean.double(), posterior.log_variance.double().exp().mean(0)
+        scatter = (mean - mean.mean(0)) / (len(mean) * variance).sqrt()
+        # Covariance = diagonal · (1 + scatterᵀ scatter); its determinant is that of the smaller of the two products.
+        product = scatter.T @ scatter if len(mean) > self.dims else scatter @ scatter.T
+        log_determinant = variance.log().sum() + torch.logdet(torch.eye(len(product)).to(product) + product)
+        second_moment = mean.square().mean(0) + variance
+        return 0.5 * (second_moment.sum() - self.dims - log_determinant).float()
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,19 @@ class Circle(Latent):
 
     def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
         return code.new_full((*code.shape[:-1], self.dims), -math.log(2 * math.pi))
+
+    def prior_gap(self, posterior: Posterior) -> Tensor:
+        """KL to the prior of the von Mises density that has each phase's mean direction and resultant length R.
+
+        Of all densities on the circle with that R it has the most entropy (Mardia and Jupp 2000, section 3.5.4). Its
+        concentration is Banerjee et al.'s (2005, eq. 4.4) approximation; any other would give a bound, too.
+        """
+        assert isinstance(posterior, WrappedNormalPosterior)
+        shrink = torch.exp(-0.5 * posterior.sigma.square())
+        length = torch.hypot((posterior.cosine * shrink).mean(0), (posterior.sine * shrink).mean(0)).clamp(max=1 - 1e-6)
+        concentration = length * (2 - length.square()) / (1 - length.square())
+        log_bessel = torch.special.i0e(concentration).log() + concentration
+        return (concentration * length - log_bessel).sum()
 
     def project(self, code: Tensor) -> Tensor:
         """Onto the circle, along the radius; the origin, which has no phase, gets phase 0."""
