@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
@@ -43,7 +44,7 @@ class TrainSettings:
 class Report:
     """`report` in `configs/train.yaml`."""
 
-    every_epochs: int
+    every_epochs: int | None
     test_items: int
 
 
@@ -83,6 +84,10 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     from hydra.utils import instantiate
 
     check_targets(config)
+    if config.get("_partial_"):
+        # Hydra's own partial asks its policy anew at every call, which takes longer than a schedule.
+        settings = {key: value for key, value in _plain(config).items() if not key.startswith("_")}
+        return functools.partial(_target(config._target_, ""), *args, **settings, **kwargs)
     try:
         return instantiate(config, *args, _convert_="all", **kwargs)
     except InstantiationException as error:
@@ -93,6 +98,10 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         raise
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return typing.cast("dict[str, Any]", OmegaConf.to_object(config))
 
 
 def check_targets(node: Any, path: str = "") -> None:

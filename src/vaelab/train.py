@@ -122,6 +122,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from omegaconf import OmegaConf
 
     from vaelab.config import check_settings
+    from vaelab.loop import BlockLoop
     from vaelab.reporting.board import Board
     from vaelab.reporting.checkpoints import Checkpoints
     from vaelab.reporting.history import History
@@ -140,11 +141,13 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
-        return L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
+        trainer = L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
     except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator do not fit this machine: {reason} Try accelerator=cpu") from error
+    BlockLoop.put_into(trainer)
+    return trainer
 
 
 def planned_steps(trainer: L.Trainer, data: DataModule) -> int:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_free_bits_hold_the_batch_mean_of_each_dimension_up():
 def test_several_draws_are_averaged():
     drawn = Drawn(torch.tensor([[-10.0, -20.0], [-14.0, -16.0]]), KL, None, None, None)
     assert Elbo()(drawn, Pressure(1.0)).item() == pytest.approx(15 + 2.1)
-    drawn = drawn._replace(log_likelihood=drawn.log_likelihood - torch.tensor([[0.0], [6.0]]))
+    drawn = replace(drawn, log_likelihood=drawn.log_likelihood - torch.tensor([[0.0], [6.0]]))
     assert Elbo()(drawn, Pressure(1.0)).item() == pytest.approx(18 + 2.1)
 
 

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from vaelab.errors import UserError
 from vaelab.objectives.elbo import bits_per_dim
-from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Logistic
+from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Logistic, ZeroMeanGaussian
 
 SHAPE = (4, 2, 3, 5)
 
@@ -208,10 +208,38 @@ def test_data_inside_the_support_pass():
         lambda: Laplace(0.0),
         lambda: LearnedGaussian(momentum=1.0),
         lambda: LearnedGaussian(min_sigma=0.0),
+        lambda: ZeroMeanGaussian(min_sigma=0.0),
         lambda: Logistic(scale=0.0),
         lambda: Logistic(levels=1),
     ],
 )
 def test_a_density_without_a_width_is_refused(make):
-    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum|levels) must [^\n]+$"):
+    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum|min_sigma|levels) must [^\n]+$"):
         make()
+
+
+def test_the_zero_mean_density_equals_that_of_torch_with_the_floor_in_quadrature():
+    target, params = pair()
+    sigma = (torch.exp(2 * params) + 0.3**2).sqrt()
+    expected = Normal(0.0, sigma).log_prob(target).flatten(1).sum(1)
+    assert torch.allclose(ZeroMeanGaussian(0.3).log_prob(target, params), expected, rtol=1e-5)
+
+
+def test_zero_mean_samples_scatter_around_nought_as_wide_as_the_decoder_says():
+    torch.manual_seed(0)
+    params = torch.tensor([-30.0, 0.0, 1.0]).expand(50_000, -1)
+    sample = ZeroMeanGaussian(0.1).sample(params)
+    assert torch.equal(ZeroMeanGaussian(0.1).mean(params), torch.zeros(50_000, 3))
+    assert sample.std(0).tolist() == pytest.approx([0.1, 1.01**0.5, (math.e**2 + 0.01) ** 0.5], rel=0.02)
+    assert (sample.mean(0) / sample.std(0)).abs().max() < 0.02
+
+
+def test_the_zero_mean_gradient_pulls_the_deviation_towards_the_targets_size():
+    params = torch.zeros(1, 2, requires_grad=True)
+    ZeroMeanGaussian().log_prob(torch.tensor([[3.0, -0.1]]), params).sum().backward()
+    assert params.grad[0, 0] > 0 > params.grad[0, 1]
+
+
+def test_zero_mean_densities_stay_finite_for_the_wildest_deviations():
+    found = ZeroMeanGaussian().log_prob(torch.tensor([[0.0, 5.0]]), torch.tensor([[-1e4, 1e4]]))
+    assert found.isfinite().all()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from vaelab.errors import UserError
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from vaelab.objectives.latents import Latent, Posterior
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True)
+class Drawn:
     """One batch on its way through the model, with one or several draws of z for each item.
 
     Attributes:
@@ -29,6 +32,16 @@ class Drawn(NamedTuple):
     codes: Tensor
     posterior: Posterior
     latent: Latent
+
+    @cached_property
+    def mean_log_likelihood(self) -> Tensor:
+        """Over draws and items: a scalar."""
+        return self.log_likelihood.mean()
+
+    @cached_property
+    def mean_kl(self) -> Tensor:
+        """Summed over dimensions, mean over items: a scalar."""
+        return self.kl.sum(1).mean()
 
 
 class Objective:

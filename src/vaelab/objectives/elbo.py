@@ -47,8 +47,8 @@ class Elbo(Objective):
             raise UserError(f"objective.free_bits must not be negative, not {self.free_bits}")
 
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
-        kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.kl.sum(1).mean()
-        return pressure.on(kl) - drawn.log_likelihood.mean()
+        kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.mean_kl
+        return pressure.on(kl) - drawn.mean_log_likelihood
 
 
 def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:

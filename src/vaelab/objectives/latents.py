@@ -174,7 +174,10 @@ class WrappedNormalPosterior:
     def kl(self) -> Tensor:
         """Log 2π − H(wrapped normal): the prior is uniform on the circle."""
         narrow = 0.5 * (LOG_2PI + 1) + torch.log(self.sigma)
-        # Below 0.6 rad the wrapped tails hold less than 1e-6: the plain normal's entropy is exact to float32.
+        # Below 0.6 rad the wrapped tails hold less than 1e-6: the plain normal's entropy is exact to float32. To look
+        # whether any is wider would make a GPU wait.
+        if self.sigma.device.type == "cpu" and bool((self.sigma < self.NARROW).all()):
+            return math.log(2 * math.pi) - narrow
         entropy = torch.where(self.sigma < self.NARROW, narrow, _wide_entropy(self.sigma, self.NARROW))
         return math.log(2 * math.pi) - entropy
 

@@ -47,4 +47,4 @@ class TotalCorrelation(Objective):
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
         parts = decompose(drawn.posterior, drawn.latent, drawn.codes)
         kl = sum((weight * part for weight, part in zip(self._weights(), parts, strict=True)), torch.zeros(()))
-        return pressure.on(kl) - drawn.log_likelihood.mean()
+        return pressure.on(kl) - drawn.mean_log_likelihood

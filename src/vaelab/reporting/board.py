@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from vaelab.data.module import DataModule
+from vaelab.errors import UserError
 from vaelab.objectives.densities import sample_codes
 from vaelab.variants.base import VAE, Examined
 
@@ -24,10 +26,29 @@ WIDEST_CODE = 1024
 
 
 class Board(L.Callback):
-    """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs."""
+    """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs.
 
-    def __init__(self, data: DataModule, every_epochs: int) -> None:
-        self.data, self.every_epochs = data, max(every_epochs, 1)
+    `every_epochs` None draws whenever it has cost less than `SHARE` of the time so far: a short run has its pictures at
+    its end alone, and a long one never waits for them.
+    """
+
+    SHARE: ClassVar[float] = 0.03
+    # Seconds that the first drawing takes, with what it imports.
+    FIRST: ClassVar[float] = 0.5
+
+    def __init__(self, data: DataModule, every_epochs: int | None) -> None:
+        if every_epochs is not None and every_epochs < 1:
+            raise UserError(f"report.every_epochs must be at least 1, or null, not {every_epochs}")
+        self.data, self.every_epochs = data, every_epochs
+        self.began, self.spent = time.monotonic(), self.FIRST
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        self.began, self.spent = time.monotonic(), self.FIRST
+
+    def _due(self, epoch: int) -> bool:
+        if self.every_epochs is not None:
+            return epoch % self.every_epochs == 0
+        return self.spent < self.SHARE * (time.monotonic() - self.began)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
@@ -36,11 +57,13 @@ class Board(L.Callback):
         writer, step = trainer.logger.experiment, trainer.global_step
         if module.latent.has_prior:
             writer.add_histogram("val/kl_per_dimension", module.kl, step)
-        if (trainer.current_epoch + 1) % self.every_epochs == 0 or trainer.current_epoch == 0:
+        if self._due(trainer.current_epoch + 1):
+            began = time.monotonic()
             examined = module.examine(self.data.loader("val"), ITEMS)
             for name, figure in draw(module, examined).items():
                 add_figure(writer, name, figure, step)
             add_sounds(writer, module, examined, step)
+            self.spent += time.monotonic() - began
 
 
 def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:

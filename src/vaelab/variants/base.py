@@ -178,8 +178,7 @@ class VAE(L.LightningModule):
         self._seed(self.global_step, batch_idx, self.trainer.global_rank)
         drawn, params = self.pass_through(batch, self.objective.draws)
         loss = self.loss(batch, drawn, params)
-        kl = drawn.kl.detach().sum(1).mean()
-        self.recent.append(torch.stack([loss.detach(), drawn.log_likelihood.detach().mean(), kl]))
+        self.recent += [loss.detach(), drawn.mean_log_likelihood.detach(), drawn.mean_kl.detach()]
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -193,7 +192,7 @@ class VAE(L.LightningModule):
     def _log_recent(self) -> None:
         if not self.recent:
             return
-        values = torch.stack(self.recent).mean(0).tolist()
+        values = torch.stack(self.recent).view(-1, 3).mean(0).tolist()
         self.recent.clear()
         named = dict(zip(("train/loss", "train/log_likelihood", "train/kl"), values, strict=True))
         self._check_finite(named)
@@ -206,10 +205,10 @@ class VAE(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the next log averages over, so that a resumed run logs what the uncut run would have logged."""
-        checkpoint["recent"] = {"steps": [step.tolist() for step in self.recent], "latest": self.latest}
+        checkpoint["recent"] = {"terms": [term.item() for term in self.recent], "latest": self.latest}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # noqa: D102
-        self.recent = [torch.tensor(step, device=self.device) for step in checkpoint["recent"]["steps"]]
+        self.recent = [torch.tensor(term, device=self.device) for term in checkpoint["recent"]["terms"]]
         self.latest = checkpoint["recent"]["latest"]
 
     def _check_finite(self, named: dict[str, float]) -> None:
