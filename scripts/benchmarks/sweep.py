@@ -1,0 +1,70 @@
+"""Sweeps: what one more job costs beyond its training.
+
+`vaelab-train -m` runs 1, 5 and 9 jobs of the sine VAE for 20 steps each, in fresh processes, in a random order. One
+more job costs the slope of the clock's seconds against the number of jobs; what its training takes (`fit_seconds` in
+its metrics) is taken off. What is left is composing, simulating the data, making the model and the trainer, the test,
+its measures and figures. The slope of processor seconds, training included, is less disturbed by other programs.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks._table import Options, Record, Spread, Table, measured
+from benchmarks._timing import SCRIPTS, interleave, succeeded
+
+JOBS, QUICK_JOBS = (1, 5, 9), (1, 3)
+WORDS = ["experiment=sine", "accelerator=cpu", "threads=1", "trainer.max_steps=20"]
+
+
+def measure(options: Options) -> Table:
+    """One row."""
+    table = Table("Sweep: what one more job costs", ["", "seconds (smallest–largest)"])
+    sizes = QUICK_JOBS if options.quick else JOBS
+    with tempfile.TemporaryDirectory() as folder:
+        arms = {str(jobs): partial(multirun, jobs, Path(folder)) for jobs in sizes}
+        table.records = interleave(arms, options.repeats)
+    wall, cpu, fits = slopes(table.records, "wall"), slopes(table.records, "cpu"), fit_means(table.records)
+    beyond = [a - b for a, b in zip(wall, fits, strict=True)]
+    named = {"one more job, clock": wall, "of that its training": fits, "beyond its training": beyond}
+    named |= {"one more job, processor": cpu}
+    table.rows = [[name, str(Spread.of(values))] for name, values in named.items()]
+    table.notes.append(f"slopes over {', '.join(map(str, sizes))} jobs: {' '.join(WORDS)} seed=0,1,…")
+    return table
+
+
+def multirun(jobs: int, folder: Path) -> Record:
+    """A sweep over so many seeds."""
+    where = Path(tempfile.mkdtemp(dir=folder))
+    seeds = f"seed={','.join(map(str, range(jobs)))}"
+    finished = succeeded([str(SCRIPTS / "train.py"), "-m", *WORDS, seeds, f"hydra.sweep.dir={where}"], folder)
+    files = sorted(where.glob("*/metrics.json"))
+    assert len(files) == jobs, f"{len(files)} of {jobs} jobs ended well"
+    fits = [json.loads(file.read_text())["fit_seconds"] for file in files]
+    return {"jobs": jobs, "cpu": finished.cpu, "wall": finished.wall, "fit_seconds": fits}
+
+
+def slopes(records: list[Record], key: str) -> list[float]:
+    """Seconds a job, of each repetition."""
+    return [
+        statistics.linear_regression([r["jobs"] for r in some], [r[key] for r in some]).slope
+        for some in by_repetition(records)
+    ]
+
+
+def fit_means(records: list[Record]) -> list[float]:
+    """Mean seconds of training of the jobs behind the first, of each repetition.
+
+    A sweep's first job also pays for what is imported once.
+    """
+    return [statistics.mean(x for r in some for x in r["fit_seconds"][1:]) for some in by_repetition(records)]
+
+
+def by_repetition(records: list[Record]) -> list[list[Record]]:
+    """The records that count, repetition by repetition."""
+    numbers = sorted({record["repetition"] for record in measured(records)})
+    return [[record for record in measured(records) if record["repetition"] == number] for number in numbers]
