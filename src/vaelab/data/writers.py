@@ -1,0 +1,195 @@
+"""Files that grow in memory that does not: arrays, sound, moving pictures, and bytes for a pipe."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+import numpy as np
+
+from vaelab.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.animation import FFMpegWriter
+    from PIL.Image import Image
+    from soundfile import SoundFile
+
+FRAME_MS = 100
+WAV_BYTES = 2**32 - 2**16  # the sizes in its header have 32 bits
+
+
+class Writer(Protocol):
+    """Takes pieces, and is closed; what was written before is whole whenever it is closed."""
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append a piece."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class NpyWriter:
+    """Pieces `(k, *shape)` one after the other as one npy file of `(items, *shape)`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.items = path, 0
+        self.file: BinaryIO | None = None
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append `(k, *shape)`, all of one shape and type."""
+        if self.file is None:
+            self.file, self.like = self.path.open("wb"), piece[:0]
+            self._header(self.file)
+        self.file.write(np.ascontiguousarray(piece).data)
+        self.items += len(piece)
+
+    def close(self) -> None:
+        """Put the number of items into the header."""
+        if self.file is not None:
+            self.file.seek(0)
+            self._header(self.file)
+            self.file.close()
+
+    def _header(self, file: BinaryIO) -> None:
+        # numpy pads its header so that the first number can grow in place.
+        shape = (self.items, *self.like.shape[1:])
+        described = {"descr": np.lib.format.dtype_to_descr(self.like.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, described)
+
+
+class WavWriter:
+    """Pieces `(k, channels, time)` one after the other as one sound, in 32-bit floats, so at any amplitude."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self.path, self.sample_rate, self.bytes = path, sample_rate, 0
+        self.file: SoundFile | None = None
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append `(k, channels, time)`.
+
+        Raises:
+            UserError: when a wav can hold no more; what it holds is whole.
+        """
+        import soundfile
+
+        if self.file is None:
+            rate, channels = self.sample_rate, piece.shape[1]
+            self.file = soundfile.SoundFile(self.path, "w", rate, channels, subtype="FLOAT", format="WAV")
+        self.bytes += piece.nbytes
+        if self.bytes > WAV_BYTES:
+            raise UserError(f"{self.path} is full, a wav holds 4 GiB: use task.to=npy or stdout for more")
+        self.file.write(piece.transpose(0, 2, 1).reshape(-1, piece.shape[1]))
+
+    def close(self) -> None:
+        """Finish the header."""
+        if self.file is not None:
+            self.file.close()
+
+
+class ByteWriter:
+    """Pieces as bare little-endian bytes into a file descriptor, such as a pipe's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append every number; raises `BrokenPipeError` when nobody reads any more."""
+        little = piece.astype(piece.dtype.newbyteorder("<"), copy=False)
+        left = np.ascontiguousarray(little).data.cast("B")
+        while left:
+            left = left[os.write(self.descriptor, left) :]
+
+    def close(self) -> None:
+        """Leave the descriptor to whoever opened it."""
+
+
+class GifWriter:
+    """Frames `(height, width, 3)` uint8 as one endless animation; all are kept until it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frames: list[Image] = []
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append a frame."""
+        from PIL import Image
+
+        self.frames.append(Image.fromarray(piece).quantize(128, dither=Image.Dither.NONE))
+
+    def close(self) -> None:
+        """Write them all."""
+        if self.frames:
+            self.frames[0].save(
+                self.path, save_all=True, append_images=self.frames[1:], duration=FRAME_MS, loop=0, optimize=False
+            )
+
+
+class Mp4Writer:
+    """Frames `(height, width, 3)` uint8, of even height and width, as one film, encoded by ffmpeg as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.ffmpeg = path, find_ffmpeg()
+        self.writer: FFMpegWriter | None = None
+
+    def write(self, piece: np.ndarray) -> None:
+        """Append a frame."""
+        if self.writer is None:
+            self._open(piece)
+        assert self.writer is not None
+        self.picture.set_data(piece)
+        self.writer.grab_frame()
+
+    def close(self) -> None:
+        """Let ffmpeg finish."""
+        if self.writer is not None:
+            self.writer.finish()
+
+    def _open(self, piece: np.ndarray) -> None:
+        import matplotlib
+        from matplotlib.animation import FFMpegWriter
+        from matplotlib.figure import Figure
+
+        logging.getLogger("matplotlib.animation").setLevel(logging.WARNING)  # else it tells its command line
+        height, width = piece.shape[:2]
+        film = Figure(figsize=(width / 100, height / 100), dpi=100)
+        self.picture = film.figimage(piece)
+        with matplotlib.rc_context({"animation.ffmpeg_path": self.ffmpeg}):
+            self.writer = FFMpegWriter(fps=round(1000 / FRAME_MS))
+            self.writer.setup(film, self.path, dpi=100)
+
+
+def find_ffmpeg() -> str:
+    """The ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings.
+
+    Raises:
+        UserError: if there is neither.
+    """
+    if found := shutil.which("ffmpeg"):
+        return found
+    if find_spec("imageio_ffmpeg"):
+        return import_module("imageio_ffmpeg").get_ffmpeg_exe()
+    raise UserError(
+        "task.to=mp4 needs ffmpeg, and it was not found: install it, pip install imageio-ffmpeg, or use gif"
+    )
+
+
+@contextmanager
+def bare_stdout() -> Iterator[int]:
+    """A descriptor of standard output for bytes alone: whatever else is printed meanwhile goes to standard error."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield own
+    finally:
+        sys.stdout.flush()
+        os.dup2(own, 1)
+        os.close(own)
