@@ -15,6 +15,7 @@ TINY = {
     "digits": ["architecture.widths=[16]", "latent.dim=3"],
     "sprites": ["dataset.items=400", "dataset.split=[0.4,0.1,0.5]", "architecture.widths=[4]", "latent.dim=2"],
     "radio": ["dataset.traces=40", "dataset.samples=64", "architecture.widths=[8,8]", "optimizer.warmup_steps=1"],
+    "denoise": ["architecture.widths=[8,8]", "optimizer.warmup_steps=1"],
     "channel": ["dataset.channels=60", "dataset.taps=16", "architecture.widths=[16]", "optimizer.warmup_steps=1"],
     "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.widths=[4,4]"],
 }

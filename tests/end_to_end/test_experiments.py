@@ -16,6 +16,11 @@ OWN = {
     "sine": ("sine/near_median", "sine/gmm/near_median", "sine/baseline/gaussian_near_median"),
     "signals": ("signal/explained_variance", "signal/rmse", "signal/baseline/pca_rmse"),
     "radio": ("radio/",),
+    "channel": (
+        "channel/delay_spread_ks",
+        "channel/gmm/delay_spread_ks",
+        "channel/baseline/independent_delay_spread_ks",
+    ),
     "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
