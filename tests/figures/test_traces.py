@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vaelab.figures.style import GREEN, PALE, RED
-from vaelab.figures.traces import accuracy_by_snr, trace_rows, trace_spectra
+from vaelab.figures.traces import accuracy_by_snr, detection_roc, trace_rows, trace_spectra
 
 TIME = np.arange(400) / 180e6
 CLEAN = np.tile(np.cos(2 * np.pi * 45e6 * TIME), (4, 1, 1))
@@ -33,12 +33,44 @@ def test_half_the_amplitude_lies_six_decibels_lower_at_the_lines_frequency():
 
 
 def test_accuracy_has_one_curve_a_method_in_order_of_its_bins():
-    curves = {"net": {"1–2": 0.4, "2–10": 0.9}, "argmax": {"1–2": 0.2, "2–10": 0.8}}
+    curves = {"net": {"1_2": 0.4, "2_10": 0.9}, "argmax": {"1_2": 0.2, "2_10": 0.8}}
     panel = accuracy_by_snr(curves).axes[0]
     assert [line.get_label() for line in panel.lines] == ["net", "argmax"]
     assert list(panel.lines[1].get_ydata()) == [0.2, 0.8]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["1–2", "2–10"]
     assert len({line.get_color() for line in panel.lines}) == 2
 
 
 def test_spectra_of_noise_only_traces_are_drawn():
     assert trace_spectra(0 * CLEAN, 0 * CLEAN, NOISY, 180e6).axes
+
+
+def test_the_mean_spectrum_leaves_empty_traces_out_and_examples_have_panels_of_their_own():
+    clean = CLEAN.copy()
+    clean[2:] = 0
+    clean[1] *= 2
+    drawn = trace_spectra(clean, clean / 2, NOISY, 180e6, {"weak one": 0, "strong one": 1})
+    assert [panel.get_title("left") for panel in drawn.axes] == ["mean of 2", "weak one", "strong one"]
+    for panel in drawn.axes:
+        _, true, recovered = panel.lines
+        assert true.get_ydata().max() == pytest.approx(0)
+        assert recovered.get_ydata().max() == pytest.approx(-6.02, abs=0.01)
+    weak, strong = (panel.lines[0].get_ydata().mean() for panel in drawn.axes[1:])
+    assert weak == pytest.approx(strong + 6, abs=1)
+
+
+def test_a_band_lies_around_what_was_recovered():
+    panel = trace_rows(NOISY, None, CLEAN, None, count=1, band=(CLEAN - 0.5, CLEAN + 0.25)).axes[0]
+    (area,) = panel.collections
+    low, high = area.get_datalim(panel.transData).get_points()[:, 1]
+    assert (low, high) == (pytest.approx(-1.5, abs=0.01), pytest.approx(1.25, abs=0.01))
+    assert area.get_label() == "band"
+
+
+def test_rates_of_detection_are_steps_on_a_logarithmic_scale_with_the_measures_rate_marked():
+    curves = {"net": ([0, 0, 0.01, 1], [0, 0.5, 0.9, 1]), "argmax": ([0, 0.1, 1], [0, 0.4, 1])}
+    panel = detection_roc(curves, marked=0.002).axes[0]
+    *methods, mark = panel.lines
+    assert [line.get_label() for line in methods] == ["net", "argmax"] and list(methods[0].get_ydata())[1] == 0.5
+    assert panel.get_xscale() == "log" and list(mark.get_xdata()) == [0.002, 0.002]
+    assert 0 < panel.get_xlim()[0] < 0.002 and panel.get_xlim()[1] == 1

@@ -111,6 +111,14 @@ def test_a_template_sits_where_its_position_says():
     assert (traces.position >= 24).all() and (traces.position <= 476).all()
 
 
+def test_each_trace_says_which_template_it_holds():
+    low, high = (torch.cos(2 * torch.pi * f * torch.arange(40)) * torch.hann_window(40) for f in (0.2, 0.4))
+    traces = simulate_traces(60, seed=15, templates=torch.stack([low, high]))
+    centre = (torch.fft.rfft(traces.clean[:, 0]).abs().argmax(1) > 150).long()
+    assert torch.equal(centre, traces.template) and centre.unique().tolist() == [0, 1]
+    assert simulate_traces(5).template.unique().tolist() == [-1]
+
+
 @pytest.mark.parametrize(
     ("setting", "named"),
     [

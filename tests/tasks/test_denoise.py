@@ -32,7 +32,7 @@ def traces(samples, n=2):
 @pytest.mark.parametrize("samples", [1, 2, 31, 63, 64, 65, 95, 96, 97, 128, 500, 1001])
 def test_a_faithful_model_gives_back_a_trace_of_any_length_without_a_seam(identity, samples):
     noisy = traces(samples)
-    recovered = denoise(identity, noisy)
+    recovered = denoise(identity, noisy).traces
     assert recovered.shape == noisy.shape
     assert torch.allclose(recovered, noisy, atol=1e-3)
 
@@ -43,7 +43,7 @@ def test_a_trace_as_long_as_the_models_is_one_pass_through_it(tiny):
     x, level = run.variant.codec.encode(noisy)
     with torch.no_grad():
         expected = run.variant.codec.decode(run.variant.decode(run.variant.encoder(x)), level)
-    assert torch.allclose(denoise(run, noisy), expected, atol=1e-5)
+    assert torch.allclose(denoise(run, noisy).traces, expected, atol=1e-5)
 
 
 def test_the_seams_between_windows_fade_into_each_other(identity):
@@ -56,15 +56,15 @@ def test_the_seams_between_windows_fade_into_each_other(identity):
     identity.variant.decoder = Numbering()
     noisy = torch.ones(1, 1, 160)
     noisy[..., 64:] = -1
-    recovered = denoise(identity, noisy)
+    recovered = denoise(identity, noisy).traces
     assert recovered[0, 0, 0] > 0.9 and recovered[0, 0, -1] < -0.9
     assert recovered.diff(dim=2).abs().max() < 0.15
 
 
 def test_traces_are_recovered_each_by_itself(tiny):
     run, noisy = tiny("radio"), traces(150, n=3)
-    together = denoise(run, noisy)
-    assert torch.allclose(denoise(run, noisy[1:2]), together[1:2], rtol=1e-3, atol=1e-3)
+    together = denoise(run, noisy).traces
+    assert torch.allclose(denoise(run, noisy[1:2]).traces, together[1:2], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("ending", ["csv", "npy", "wav"])
@@ -99,3 +99,66 @@ def test_a_wrong_run_a_missing_file_and_other_channels_are_refused_in_one_line(t
         Denoise(str(tmp_path / "nowhere.csv"))(identity, Output(tmp_path))
     with pytest.raises(UserError, match=r"^the file has 2 channels, the run was trained on 1$"):
         denoise(identity, torch.zeros(1, 2, LENGTH))
+
+
+@pytest.fixture
+def doubtful(tiny):
+    return tiny("radio", "latent=gaussian", "dataset.traces=80", "dataset.split=[0.2,0.6,0.2]")
+
+
+@pytest.mark.parametrize("samples", [40, LENGTH, 200])
+def test_a_probabilistic_run_gives_a_band_around_what_it_recovers_and_a_certainty(doubtful, samples):
+    noisy = traces(samples, n=3)
+    plain, doubted = denoise(doubtful, noisy), denoise(doubtful, noisy, doubtful.variant.calibrate(doubtful.data()))
+    assert plain.band is None and plain.certainty is None
+    assert torch.allclose(plain.traces, doubted.traces, atol=1e-4)
+    lower, upper = doubted.band
+    assert lower.shape == upper.shape == noisy.shape
+    assert (lower < doubted.traces).all() and (doubted.traces < upper).all()
+    assert torch.allclose(doubted.traces - lower, upper - doubted.traces, rtol=1e-3, atol=1e-3)
+    assert doubted.certainty.shape == (3,) and ((doubted.certainty >= 0) & (doubted.certainty <= 1)).all()
+
+
+def test_the_band_holds_nine_tenths_of_the_runs_own_validation_traces(doubtful):
+    data = doubtful.data()
+    index = data.index["val"]
+    lower, upper = denoise(doubtful, data.items.raw[index], doubtful.variant.calibrate(data)).band
+    held = (lower <= data.items.clean[index]) & (data.items.clean[index] <= upper)
+    assert held.double().mean().item() == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_long_traces_certainty_is_that_of_the_window_with_the_largest_value(doubtful, monkeypatch):
+    calls = []
+
+    def recover(run, noisy, calibration):
+        calls.append(noisy)
+        return noisy.expand(3, *noisy.shape), noisy.flatten(1).abs().amax(1)
+
+    monkeypatch.setattr("vaelab.tasks.denoise._recover", recover)
+    noisy = torch.rand(2, 1, 300, generator=torch.Generator().manual_seed(0))
+    found = denoise(doubtful, noisy, object())
+    assert len(calls) > 3 and torch.equal(found.certainty, noisy.flatten(1).amax(1))
+
+
+def test_band_and_certainty_are_written_beside_the_recovered_traces_unless_they_are_not_wanted(doubtful, tmp_path):
+    rows = doubtful.data().items.raw[:5, 0].numpy()
+    np.savetxt(tmp_path / "mine.csv", rows, delimiter=",")
+    Denoise(str(tmp_path / "mine.csv"))(doubtful, Output(tmp_path / "out"))
+    read = {k: np.loadtxt(tmp_path / "out" / f"mine_{k}.csv", delimiter=",") for k in ("lower", "recovered", "upper")}
+    assert (read["lower"] < read["recovered"]).all() and (read["recovered"] < read["upper"]).all()
+    header, *lines = (tmp_path / "out" / "mine_certainty.csv").read_text().splitlines()
+    assert header == "trace,certainty,certain" and [line.split(",")[0] for line in lines] == list("12345")
+    assert all((float(sure) >= 0.5) == (flag == "yes") for _, sure, flag in (line.split(",") for line in lines))
+    Denoise(str(tmp_path / "mine.csv"), band=False)(doubtful, Output(tmp_path / "plain"))
+    assert {path.name for path in (tmp_path / "plain").iterdir()} == {"mine_recovered.csv", "recovered.png"}
+
+
+def test_a_band_without_the_runs_data_is_refused_with_the_way_out(doubtful, tmp_path, monkeypatch):
+    def gone():
+        raise UserError("mine.csv does not exist: check the path")
+
+    monkeypatch.setattr(doubtful, "data", gone)
+    np.savetxt(tmp_path / "a.csv", np.ones((1, LENGTH)), delimiter=",")
+    with pytest.raises(UserError, match=r"^the band needs [^\n]*mine\.csv does not exist[^\n]*task\.band=false[^\n]*$"):
+        Denoise(str(tmp_path / "a.csv"))(doubtful, Output(tmp_path / "out"))
+    Denoise(str(tmp_path / "a.csv"), band=False)(doubtful, Output(tmp_path / "out"))

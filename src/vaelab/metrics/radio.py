@@ -6,7 +6,9 @@ value, so a filter's output, whatever its unit, can be judged like a network's.
 
 from itertools import pairwise
 from math import pi
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,6 +91,39 @@ def detection(
     return (pulse > threshold).double().mean().item()
 
 
+def roc(score: Tensor, is_pulse: Tensor, snr: Tensor, *, above: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates `(points,)` over all thresholds, noise-only traces against pulses above an SNR.
+
+    Args as in `detection`; empty arrays where it returns None.
+    """
+    from sklearn.metrics import roc_curve
+
+    kept = ~is_pulse | (snr > above)
+    truth = is_pulse[kept]
+    if truth.all() or not truth.any():
+        return np.zeros(0), np.zeros(0)
+    false, true, _ = roc_curve(truth.numpy(), score[kept].numpy(), drop_intermediate=False)
+    return false, true
+
+
+def telling_examples(recovered: Tensor, clean: Tensor) -> dict[str, int]:
+    """One trace of each kind of outcome, what is said of it → its number; a kind that does not occur is left out.
+
+    `right` is the hit whose height is nearest to the truth, `right place, weak` the hit nearest to half the height, if
+    below 0.8 of it, and `wrong` the miss that claims the tallest peak.
+    """
+    hit, is_pulse = peak_hit(recovered, clean), _energy(clean) > 0
+    height = _size(recovered).amax(1) / _size(clean).amax(1).clamp(min=1e-30)
+    kinds = {
+        "right": ((height - 1).abs(), is_pulse & hit),
+        "right place, weak": ((height - 0.5).abs(), is_pulse & hit & (height < 0.8)),
+        "wrong": (-height, is_pulse & ~hit),
+    }
+    off = (_size(recovered).argmax(1) - _size(clean).argmax(1)).abs().tolist()
+    chosen = {kind: int(rank.where(fits, torch.inf).argmin()) for kind, (rank, fits) in kinds.items() if fits.any()}
+    return {f"{kind}: {off[k]} samples off, {height[k]:.0%} of the height": k for kind, k in chosen.items()}
+
+
 def radio_measures(
     noisy: Tensor, clean: Tensor, recovered: Tensor, snr: Tensor, is_pulse: Tensor, sample_rate: float
 ) -> dict[str, float]:
@@ -105,15 +140,13 @@ def radio_measures(
     Returns:
         The measures by name, those of SNR bins and of detection only where there is a trace to measure.
     """
-    measures = _detection("detection_tpr", recovered, is_pulse, snr)
+    found = _peaks("", recovered, clean, snr, is_pulse) | _detection("", recovered, snr, is_pulse)
     if not is_pulse.any():
-        return measures
+        return found
     noisy, clean, recovered = noisy[is_pulse], clean[is_pulse], recovered[is_pulse]
-    hit = peak_hit(recovered, clean)
     bias, resolution = energy_bias_and_resolution(recovered, clean)
     return {
-        "peak_accuracy": _share(hit),
-        **_by_snr("peak_accuracy", hit, snr[is_pulse]),
+        **found,
         "amplitude_accuracy": _share(amplitude_hit(recovered, clean)),
         "output_snr_db": output_snr_db(recovered, clean),
         "gain_db": gain_db(noisy, recovered, clean),
@@ -121,60 +154,91 @@ def radio_measures(
         "energy_bias": bias,
         "energy_resolution": resolution,
         "spectral_agreement": spectral_agreement(recovered, clean),
-        **measures,
     }
 
 
-def radio_baselines(
-    noisy: Tensor,
-    clean: Tensor,
-    train_noisy: Tensor,
-    train_clean: Tensor,
-    sample_rate: float,
-    snr: Tensor,
-    is_pulse: Tensor,
-) -> dict[str, float]:
-    """Peak accuracies of the classical filters on the traces that a network is judged by.
+class Filters(NamedTuple):
+    """The classical filters, with what they learn from training traces.
 
-    The filters learn mean spectra and template from the first 2,048 training traces. `genie` is the line
-    subtraction told each test trace's true pulse, all but its position: about the most that can be had in
-    Gaussian noise with lines. In bounded noise the largest |x| beats it.
-
-    Args:
-        noisy: `(n, 1, time)` test traces.
-        clean: `(n, 1, time)` their pulses.
-        train_noisy: `(m, 1, time)` training traces.
-        train_clean: `(m, 1, time)` their pulses.
+    Attributes:
+        signal: `(bins,)` mean power spectrum of the pulses.
+        noise: `(bins,)` mean power spectrum of the noise.
+        residue: `(bins,)` mean power spectrum of the noise that is left after the lines are subtracted.
+        template: `(time,)` mean pulse, its peak at sample 0.
+        width: of the gate in samples, half of it.
         sample_rate: in Hz.
-        snr: `(n,)`, as in `radio_measures`.
-        is_pulse: `(n,)` bool.
+    """
+
+    signal: Tensor
+    noise: Tensor
+    residue: Tensor
+    template: Tensor
+    width: int
+    sample_rate: float
+
+    def traces(self, noisy: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """What each filter makes of `(n, 1, time)` traces, name to a tensor of that shape.
+
+        `genie` is the matched filter after line subtraction, told each trace's true pulse, all but its position:
+        about the most that can be had in Gaussian noise with lines. In bounded noise the largest |x| beats it.
+        """
+        bare = line_subtraction(noisy)
+        return {
+            "argmax_abs": argmax_abs(noisy),
+            "envelope": envelope(noisy, self.sample_rate),
+            "wiener": wiener(noisy, self.signal, self.noise),
+            "matched_filter": matched_filter(noisy, self.template, self.noise),
+            "line_matched_filter": matched_filter(bare, self.template, self.residue),
+            "gated_wiener": gated_wiener(bare, self.template, self.signal, self.residue, self.width),
+            "genie": matched_filter(bare, centred(clean), self.residue),
+        }
+
+
+# Those filters whose output has the unit of the trace, so that it can be held against the pulse itself.
+RECOVERING = ("wiener", "gated_wiener")
+GATES = (8, 12, 16, 24, 32, 48)  # samples
+
+
+def fit_filters(noisy: Tensor, clean: Tensor, sample_rate: float) -> Filters:
+    """Fit the filters to the first 2,048 of `(n, 1, time)` training traces and their pulses.
+
+    The gate's width is the one of `GATES` that gives the training traces the best output SNR.
+    """
+    noisy, clean = noisy[:TRAINING_TRACES], clean[:TRAINING_TRACES]
+    noisy, clean = noisy[_energy(clean) > 0], clean[_energy(clean) > 0]
+    signal, noise, template, bare = (
+        mean_power(clean),
+        mean_power(noisy - clean),
+        mean_template(clean),
+        line_subtraction(noisy),
+    )
+    residue = mean_power(bare - clean)
+    width = max(GATES, key=lambda w: output_snr_db(gated_wiener(bare, template, signal, residue, w), clean))
+    return Filters(signal, noise, residue, template, width, sample_rate)
+
+
+def radio_baselines(noisy: Tensor, clean: Tensor, snr: Tensor, is_pulse: Tensor, filters: Filters) -> dict[str, float]:
+    """The measures of the classical filters on the traces that a network is judged by, as in `radio_measures`.
 
     Returns:
-        `baseline/<filter>` each, the output SNRs that are one (`baseline/wiener_output_snr_db`,
-        `baseline/zero_output_snr_db`), and detection by two of them where there are noise-only traces.
+        `baseline/<filter>_<measure>`: peak accuracy, overall and in bins of the SNR, of all filters but the gated one,
+        whose peak is that of its matched filter; detection where there are noise-only traces, of all but the genie, who
+        is told where there is none; amplitude accuracy and output SNR of those that recover the trace itself, and the
+        0 dB of the zero signal.
     """
     if not is_pulse.any():
         return {}
-    train_noisy, train_clean = train_noisy[:TRAINING_TRACES], train_clean[:TRAINING_TRACES]
-    noise, signal = mean_power(train_noisy - train_clean), mean_power(train_clean)
-    residue = mean_power(line_subtraction(train_noisy) - train_clean)
-    template, bare = mean_template(train_clean), line_subtraction(noisy)
-    guesses = {
-        "argmax_abs": argmax_abs(noisy),
-        "envelope": envelope(noisy, sample_rate),
-        "wiener": wiener(noisy, signal, noise),
-        "matched_filter": matched_filter(noisy, template, noise),
-        "line_subtraction": matched_filter(bare, template, residue),
-        "genie": matched_filter(bare, centred(clean), residue),
-    }
-    hits = {f"baseline/{name}": _share(peak_hit(x, clean)[is_pulse]) for name, x in guesses.items()}
-    return {
-        **hits,
-        "baseline/wiener_output_snr_db": output_snr_db(guesses["wiener"][is_pulse], clean[is_pulse]),
-        "baseline/zero_output_snr_db": 0.0,
-        **_detection("baseline/argmax_abs_detection_tpr", noisy, is_pulse, snr),
-        **_detection("baseline/matched_filter_detection_tpr", guesses["matched_filter"], is_pulse, snr),
-    }
+    measures: dict[str, float] = {}
+    for name, trace in filters.traces(noisy, clean).items():
+        prefix = f"baseline/{name}_"
+        if name != "gated_wiener":
+            measures |= _peaks(prefix, trace, clean, snr, is_pulse)
+        if name != "genie":
+            measures |= _detection(prefix, trace, snr, is_pulse)
+        if name in RECOVERING:
+            measures[f"{prefix}amplitude_accuracy"] = _share(amplitude_hit(trace, clean)[is_pulse])
+            measures[f"{prefix}output_snr_db"] = output_snr_db(trace[is_pulse], clean[is_pulse])
+    return {**measures, "baseline/zero_output_snr_db": 0.0}
 
 
 def argmax_abs(noisy: Tensor) -> Tensor:
@@ -183,11 +247,11 @@ def argmax_abs(noisy: Tensor) -> Tensor:
 
 
 def envelope(noisy: Tensor, sample_rate: float, band: tuple[float, float] = (30e6, 80e6)) -> Tensor:
-    """Hilbert envelope of the traces within a band, in Hz."""
-    frequency = torch.fft.rfftfreq(noisy.shape[-1], 1 / sample_rate, device=noisy.device)
-    inside = (frequency >= band[0]) & (frequency <= band[1])
-    # The positive frequencies alone are the analytic signal, whose modulus is the envelope.
-    return torch.fft.ifft(2 * inside * _spectrum(noisy), n=noisy.shape[-1]).abs()
+    """Hilbert envelope of the traces within a band, in Hz, of a Butterworth filter run both ways: no delay."""
+    from scipy.signal import butter, hilbert, sosfiltfilt
+
+    sections = butter(2, band, "bandpass", fs=sample_rate, output="sos")
+    return torch.from_numpy(np.abs(hilbert(sosfiltfilt(sections, noisy.double().numpy())))).to(noisy)
 
 
 def wiener(noisy: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
@@ -199,6 +263,25 @@ def wiener(noisy: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
         noise: `(bins,)` mean power spectrum of the noise.
     """
     return _inverse(_spectrum(noisy) * signal / (signal + noise), noisy)
+
+
+def gated_wiener(noisy: Tensor, template: Tensor, signal: Tensor, noise: Tensor, width: int) -> Tensor:
+    """Wiener filter within a raised-cosine gate around the matched filter's peak, zero outside.
+
+    All of the pulse but only `width / time` of the noise's energy passes the gate, so that the gain may be higher.
+
+    Args:
+        noisy: `(n, 1, time)`.
+        template: `(time,)`, with its peak at sample 0.
+        signal: `(bins,)` mean power spectrum of the pulses.
+        noise: `(bins,)` mean power spectrum of the noise.
+        width: half of the gate, in samples.
+    """
+    samples = noisy.shape[-1]
+    peak = matched_filter(noisy, template, noise).abs().argmax(-1, keepdim=True)
+    distance = ((torch.arange(samples, device=noisy.device) - peak).abs() / width).clamp(max=1)
+    gate = (0.5 * pi * distance).cos().square()
+    return gate * wiener(noisy, signal * (samples / width), noise)
 
 
 def matched_filter(noisy: Tensor, template: Tensor, noise: Tensor) -> Tensor:
@@ -294,17 +377,30 @@ def _share(hit: Tensor) -> float:
     return hit.double().mean().item()
 
 
-def _by_snr(name: str, hit: Tensor, snr: Tensor) -> dict[str, float]:
-    """Share of hits in each bin of the SNR that holds a trace; the last bin includes its upper edge."""
-    shares = {}
+def accuracy_in_bins(recovered: Tensor, clean: Tensor, snr: Tensor) -> dict[str, float]:
+    """Peak accuracy in each bin of the SNR that holds a trace, by the bin's name (`1_1.5`), in rising order.
+
+    The last bin includes its upper edge. All traces `(n, 1, time)` must hold a pulse.
+    """
+    hit, shares = peak_hit(recovered, clean), {}
     for low, high in pairwise(SNR_EDGES):
         inside = (snr >= low) & ((snr < high) | (snr == SNR_EDGES[-1]) & (high == SNR_EDGES[-1]))
         if inside.any():
-            shares[f"{name}/snr_{low:g}_{high:g}"] = _share(hit[inside])
+            shares[f"{low:g}_{high:g}"] = _share(hit[inside])
     return shares
 
 
-def _detection(name: str, traces: Tensor, is_pulse: Tensor, snr: Tensor) -> dict[str, float]:
-    """The detection measure by the largest |trace|, under a name; empty where it cannot be measured."""
+def _peaks(prefix: str, traces: Tensor, clean: Tensor, snr: Tensor, is_pulse: Tensor) -> dict[str, float]:
+    """Peak accuracy of the traces with a pulse, overall and in bins; empty where there is none."""
+    if not is_pulse.any():
+        return {}
+    traces, clean, snr = traces[is_pulse], clean[is_pulse], snr[is_pulse]
+    name = f"{prefix}peak_accuracy"
+    bins = accuracy_in_bins(traces, clean, snr)
+    return {name: _share(peak_hit(traces, clean)), **{f"{name}/snr_{key}": share for key, share in bins.items()}}
+
+
+def _detection(prefix: str, traces: Tensor, snr: Tensor, is_pulse: Tensor) -> dict[str, float]:
+    """The detection measure by the largest |trace|; empty where it cannot be measured."""
     rate = detection(_size(traces).amax(1), is_pulse, snr)
-    return {} if rate is None else {name: rate}
+    return {} if rate is None else {f"{prefix}detection_tpr": rate}

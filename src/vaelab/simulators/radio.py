@@ -20,10 +20,7 @@ Noise = Literal["radio", "uniform", "cosine"]
 
 LOW, HIGH, EDGE = 30e6, 80e6, 20e6  # Hz: half-amplitude points of the antenna's band, and width of its edges
 CENTRE, HALF_WIDTH = (LOW + HIGH) / 2, (HIGH - LOW) / 2
-SLOPE, CHIRP = (
-    0.5,
-    0.8,
-)  # largest |slope| and |chirp| of a pulse: nepers and radians at the half-width
+SLOPE, CHIRP = 0.5, 0.8  # largest |slope| and |chirp| of a pulse: nepers and radians at the half-width
 NOISE_RMS = 0.1  # mV, before interference lines
 THERMAL = 1.2  # flat noise power over the galactic at the centre of the band
 LINES, LINE_RMS = 3, (0.1, 0.5)  # most interference lines in a trace, and range of their RMS over the noise's
@@ -41,6 +38,7 @@ class RadioTraces(NamedTuple):
         snr: `(n,)` float32, peak of the pulse's Hilbert envelope over RMS of its noise; 0 without pulse.
         position: `(n,)` int64, sample of the largest |clean|; -1 without pulse.
         is_pulse: `(n,)` bool.
+        template: `(n,)` int64, which template the pulse is; -1 where it follows the built-in law.
     """
 
     noisy: Tensor
@@ -48,6 +46,7 @@ class RadioTraces(NamedTuple):
     snr: Tensor
     position: Tensor
     is_pulse: Tensor
+    template: Tensor
 
 
 def simulate_traces(
@@ -87,14 +86,18 @@ def simulate_traces(
     spectra = _spectra(samples, sample_rate, templates)
     blocks = []
     for _ in range(0, n, BLOCK):
-        pulse = _pulses(spectra(pulse_rng), pulse_rng)
+        spectrum, template = spectra(pulse_rng)
+        pulse = _pulses(spectrum, pulse_rng)
         background = NOISES[noise](samples, sample_rate, noise_rng)
-        blocks.append(_mix(pulse, background, _range(snr), noise_only, pulse_rng))
+        blocks.append(_mix(pulse, template, background, _range(snr), noise_only, pulse_rng))
     return RadioTraces(*(torch.cat(part)[:n] for part in zip(*blocks, strict=True)))
 
 
-def _spectra(samples: int, sample_rate: float, templates: Tensor | None) -> Callable[[torch.Generator], Tensor]:
-    """What draws a block of pulse spectra: the built-in law, or the choice of a template."""
+Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
+
+
+def _spectra(samples: int, sample_rate: float, templates: Tensor | None) -> Draw:
+    """What draws a block of pulse spectra and their templates: the built-in law, or the choice of a template."""
     if templates is None:
         return partial(_pulse_spectra, _frequencies(samples, sample_rate))
     return partial(_pick, _centred(templates, samples))
@@ -138,8 +141,8 @@ def _uniform(low: float, high: float, rng: torch.Generator, columns: int = 1) ->
     return low + (high - low) * torch.rand(BLOCK, columns, generator=rng)
 
 
-def _window(frequency: Tensor) -> Tensor:
-    """The antenna's amplitude response: raised-cosine edges around `LOW` and `HIGH`."""
+def antenna_response(frequency: Tensor) -> Tensor:
+    """The antenna's amplitude response at frequencies in Hz: raised-cosine edges around `LOW` and `HIGH`."""
     rise = ((frequency - LOW) / EDGE + 0.5).clamp(0, 1)
     fall = ((HIGH - frequency) / EDGE + 0.5).clamp(0, 1)
     return (pi / 2 * rise).sin().square() * (pi / 2 * fall).sin().square()
@@ -150,11 +153,12 @@ def _frequencies(samples: int, sample_rate: float = 1.0) -> Tensor:
     return torch.fft.rfftfreq(2 * samples, 1 / sample_rate)
 
 
-def _pulse_spectra(frequency: Tensor, rng: torch.Generator) -> Tensor:
-    """Spectra of pulses centred at time 0: `(BLOCK, bins)` complex."""
+def _pulse_spectra(frequency: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Spectra of pulses centred at time 0, `(BLOCK, bins)` complex, of no template."""
     slope, chirp, phase = (_uniform(-bound, bound, rng) for bound in (SLOPE, CHIRP, pi))
     offset = (frequency - CENTRE) / HALF_WIDTH
-    return torch.polar(_window(frequency) * torch.exp(slope * offset), phase + chirp * offset.square())
+    spectra = torch.polar(antenna_response(frequency) * torch.exp(slope * offset), phase + chirp * offset.square())
+    return spectra, torch.full((BLOCK,), -1)
 
 
 def _centred(templates: Tensor, samples: int) -> Tensor:
@@ -165,8 +169,9 @@ def _centred(templates: Tensor, samples: int) -> Tensor:
     return spectra * _delay(-peak, samples)
 
 
-def _pick(spectra: Tensor, rng: torch.Generator) -> Tensor:
-    return spectra[torch.randint(len(spectra), (BLOCK,), generator=rng)]
+def _pick(spectra: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    template = torch.randint(len(spectra), (BLOCK,), generator=rng)
+    return spectra[template], template
 
 
 def _delay(shift: Tensor, samples: int) -> Tensor:
@@ -192,7 +197,7 @@ def _radio(samples: int, sample_rate: float, rng: torch.Generator) -> Tensor:
 def _coloured(samples: int, sample_rate: float, rng: torch.Generator) -> Tensor:
     """Galactic noise, whose temperature falls as f^-2.5 (Cane, 1979), and thermal noise, in the band."""
     frequency = _frequencies(samples, sample_rate).clamp(min=1.0)
-    amplitude = _window(frequency) * ((frequency / CENTRE) ** -2.5 + THERMAL).sqrt()
+    amplitude = antenna_response(frequency) * ((frequency / CENTRE) ** -2.5 + THERMAL).sqrt()
     rms = (2 * amplitude.square().sum()).sqrt() / (2 * samples)
     white = torch.randn(BLOCK, len(frequency), dtype=torch.complex64, generator=rng)
     return torch.fft.irfft(white * (amplitude * NOISE_RMS / rms), n=2 * samples)[:, :samples]
@@ -231,6 +236,7 @@ NOISES: dict[str, Callable[[int, float, torch.Generator], Tensor]] = {
 
 def _mix(
     pulse: Tensor,
+    template: Tensor,
     noise: Tensor,
     snr: tuple[float, float],
     noise_only: float,
@@ -243,4 +249,4 @@ def _mix(
     clean = pulse * ratio * noise.square().mean(1, keepdim=True).sqrt()
     is_pulse, ratio = is_pulse.squeeze(1), ratio.squeeze(1)
     position = clean.abs().argmax(1).where(is_pulse, -1)
-    return RadioTraces((clean + noise)[:, None], clean[:, None], ratio, position, is_pulse)
+    return RadioTraces((clean + noise)[:, None], clean[:, None], ratio, position, is_pulse, template)

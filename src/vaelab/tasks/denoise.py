@@ -1,7 +1,11 @@
 """Clean a recording of the user's own."""
 
+from __future__ import annotations
+
+import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +16,23 @@ from vaelab.run import Run
 from vaelab.tasks.base import Output, read_file
 from vaelab.variants.denoiser import Denoiser
 
+if TYPE_CHECKING:
+    from vaelab.metrics.band import Calibration
+
 
 @dataclass
 class Denoise:
-    """Recover the signal of every trace in `file` (csv, npy, npz or wav), of any length, by overlapping windows."""
+    """Recover the signal of every trace in `file` (csv, npy, npz or wav), of any length, by overlapping windows.
+
+    A run with a probabilistic latent adds, with `band`, a 90 % band and the probability that the peak is in the right
+    place, both calibrated on the run's validation split.
+    """
 
     file: str = ""
+    band: bool = True
 
     def __call__(self, run: Run, out: Output) -> None:
-        """Write the recovered traces in the file's own format and units, with a picture."""
+        """Write the recovered traces, and the ends of their band, in the file's own format and units; a picture."""
         from vaelab.figures.traces import trace_rows
 
         if not isinstance(run.variant, Denoiser):
@@ -28,52 +40,107 @@ class Denoise:
         if not self.file:
             raise UserError("task.file has no value: give a csv, npy, npz or wav file with the traces to clean")
         noisy = read_file(run, self.file)
-        recovered = denoise(run, noisy)
-        self._write(run, out, recovered)
-        out.figure("recovered", trace_rows(noisy, None, recovered, run.signature.sample_rate))
+        found = denoise(run, noisy, _calibration(run) if self.band and run.variant.latent.has_prior else None)
+        self._write(out, "recovered", found.traces)
+        if found.band is not None:
+            for name, end in zip(("lower", "upper"), found.band, strict=True):
+                self._write(out, name, end)
+        if found.certainty is not None:
+            self._write_certainty(out, found.certainty)
+        rate = run.signature.sample_rate
+        out.figure("recovered", trace_rows(noisy, None, found.traces, rate, band=found.band))
 
-    def _write(self, run: Run, out: Output, recovered: Tensor) -> None:
+    def _write(self, out: Output, what: str, traces: Tensor) -> None:
         file = Path(self.file)
-        rows, name = recovered.flatten(1).numpy(), f"{file.stem}_recovered"
+        name = f"{file.stem}_{what}"
         if file.suffix.lower() == ".wav":
             import soundfile
 
             rate = soundfile.info(file.expanduser()).samplerate
-            soundfile.write(out.path(f"{name}.wav"), recovered[0].T.numpy(), rate, subtype="FLOAT")
+            soundfile.write(out.path(f"{name}.wav"), traces[0].T.numpy(), rate, subtype="FLOAT")
         elif file.suffix.lower() in (".npy", ".npz"):
-            out.array(name, recovered)
+            out.array(name, traces)
         else:
-            np.savetxt(out.path(f"{name}.csv"), rows, delimiter=",", fmt="%.8g")
+            np.savetxt(out.path(f"{name}.csv"), traces.flatten(1).numpy(), delimiter=",", fmt="%.8g")
+
+    def _write_certainty(self, out: Output, certainty: Tensor) -> None:
+        with out.path(f"{Path(self.file).stem}_certainty.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["trace", "certainty", "certain"])
+            for number, sure in enumerate(certainty.tolist(), start=1):
+                writer.writerow([number, f"{sure:.4f}", "yes" if sure >= 0.5 else "no"])
+
+
+class Recovered(NamedTuple):
+    """What became of some traces.
+
+    Attributes:
+        traces: `(n, channels, time)` in the units of the noisy ones.
+        band: lower and upper end, shaped as `traces`; None without a calibration.
+        certainty: `(n,)` probability that the largest |value| is in the right place; None without a calibration.
+    """
+
+    traces: Tensor
+    band: tuple[Tensor, Tensor] | None = None
+    certainty: Tensor | None = None
 
 
 @torch.inference_mode()
-def denoise(run: Run, noisy: Tensor) -> Tensor:
-    """Recovered traces `(n, channels, time)`, shaped as `noisy`, in its units.
+def denoise(run: Run, noisy: Tensor, calibration: Calibration | None = None) -> Recovered:
+    """Recover traces `(n, channels, time)` of any length, with a band around them if the model's doubt is calibrated.
 
     Windows as long as the run's traces overlap by half and are weighted by a Hann window, so that no seam shows;
-    a trace of just that length is one window.
+    a trace of just that length is one window. The certainty is that of the window which holds the largest |value|.
     """
-    length = run.signature.raw_shape[-1]
-    samples = noisy.shape[-1]
+    length, samples = run.signature.raw_shape[-1], noisy.shape[-1]
     if noisy.shape[1] != run.signature.raw_shape[0]:
         raise UserError(f"the file has {noisy.shape[1]} channels, the run was trained on {run.signature.raw_shape[0]}")
     if samples == length:
-        return _recover(run, noisy)
+        return _as_recovered(*_recover(run, noisy, calibration))
     hop = max(length // 2, 1)
     windows = max(-(-(samples - length) // hop), 0) + 1
     padded = torch.nn.functional.pad(noisy, (0, (windows - 1) * hop + length - samples))
     # A little above zero at its ends, so that the first and last samples have a weight.
     taper = torch.hann_window(length) + 1e-3
-    total, weight = torch.zeros_like(padded), torch.zeros(padded.shape[-1])
+    total, weight = torch.zeros(1 if calibration is None else 3, *padded.shape), torch.zeros(padded.shape[-1])
+    height, certainty = torch.full((len(noisy),), -1.0), None
     for k in range(windows):
         part = slice(k * hop, k * hop + length)
-        total[..., part] += taper * _recover(run, padded[..., part])
+        layers, sure = _recover(run, padded[..., part], calibration)
+        total[..., part] += taper * layers
         weight[part] += taper
-    return (total / weight)[..., :samples]
+        tallest = layers[0].flatten(1).abs().amax(1)
+        if sure is not None:
+            certainty = sure if certainty is None else sure.where(tallest > height, certainty)
+        height = torch.maximum(height, tallest)
+    return _as_recovered((total / weight)[..., :samples], certainty)
 
 
-def _recover(run: Run, noisy: Tensor) -> Tensor:
+def _as_recovered(layers: Tensor, certainty: Tensor | None) -> Recovered:
+    traces, *ends = layers
+    return Recovered(traces, (ends[0], ends[1]) if ends else None, certainty)
+
+
+def _recover(run: Run, noisy: Tensor, calibration: Calibration | None) -> tuple[Tensor, Tensor | None]:
+    """Traces as long as the run's: recovered, with lower and upper end `(3, *noisy.shape)` or without; certainty."""
     variant = run.variant
+    assert isinstance(variant, Denoiser)
     x, level = variant.codec.encode(noisy)
     codes = torch.cat([variant.posterior(part.to(variant.device)).mean.cpu() for part in x.split(256)])
-    return variant.codec.decode(variant.decode(codes), level)
+    recovered = variant.decode(codes)
+    if calibration is None:
+        return variant.codec.decode(recovered, level)[None], None
+    from vaelab.metrics.band import band, certainty
+
+    spread, score = variant.doubt(x, recovered)
+    layers = (recovered, *band(recovered, spread, calibration))
+    return torch.stack([variant.codec.decode(layer, level) for layer in layers]), certainty(score, calibration)
+
+
+def _calibration(run: Run) -> Calibration:
+    assert isinstance(run.variant, Denoiser)
+    try:
+        data = run.data()
+    except UserError as error:
+        raise UserError(f"the band needs the run's data: {error}; task.band=false goes without") from error
+    return run.variant.calibrate(data)

@@ -12,18 +12,23 @@ from vaelab.errors import UserError
 from vaelab.variants.base import VAE, Examined, Parts
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from vaelab.data.batch import Batch
     from vaelab.data.module import DataModule
+    from vaelab.metrics.band import Calibration
     from vaelab.objectives.base import Drawn
+
+DRAWS = 16  # recoveries of one trace that tell the model's doubt
+DOUBTED = 1_024  # traces on which that doubt is calibrated, and as many on which it is measured
 
 
 class Denoiser(VAE):
     """Recovers pulses from noise: deterministic with `latent=point`, probabilistic with `latent=gaussian`.
 
-    `peak_weight` adds, per pulse, a cross-entropy in nats on where the recovered trace is largest, scaled by the
-    number of samples so that it stands beside a log-likelihood summed over them.
+    `peak_weight` adds, per pulse, a cross-entropy in nats on where and of which sign the recovered trace is largest,
+    scaled by the number of samples so that it stands beside a log-likelihood summed over them.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("trace",)
@@ -39,46 +44,143 @@ class Denoiser(VAE):
         self.peak_weight = peak_weight
         # How sharply the largest sample counts; learnt, since it depends on the data's scale.
         self.sharpness = torch.nn.Parameter(torch.tensor(10.0))
+        self.of_pulses = "low_hz" in self.signature.facts
+        if not self.of_pulses:
+            self.prefix = "trace"  # type: ignore[misc]
+        # What the last measuring found, for the figures that show more than some items.
+        self.scan: dict[str, dict[str, float]] = {}
+        self.rates: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.calibration: Calibration | None = None
 
     def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
         loss = super().loss(batch, drawn, params)
         return loss + self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else loss
 
     def _peak_loss(self, batch: Batch, params: Tensor) -> Tensor:
-        recovered, target = self.likelihood.mean(params).flatten(1).abs(), batch.target.flatten(1).abs()
+        recovered, target = self.likelihood.mean(params).flatten(1), batch.target.flatten(1)
         target = target.repeat(len(recovered) // len(target), 1)
-        pulse = target.amax(1) > 0
-        loss = F.cross_entropy(self.sharpness * recovered, target.argmax(1), reduction="none")
+        # One class for every place and sign: a pulse upside down is in the wrong one.
+        signed = torch.cat([recovered, -recovered], dim=1)
+        height, place = torch.cat([target, -target], dim=1).max(1)
+        pulse = height > 0
+        loss = F.cross_entropy(self.sharpness * signed, place, reduction="none")
         return target.shape[1] * (loss * pulse).sum() / pulse.sum().clamp(min=1)
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
-        from vaelab.metrics.radio import radio_baselines, radio_measures
+        from vaelab.metrics import radio
+        from vaelab.metrics.denoising import denoising_baselines, denoising_measures
 
-        index, train = data.index["test"][: len(examined.x)], data.index["train"]
-        noisy, clean = data.items.raw[index], self._clean(data)[index]
-        recovered = self.codec.decode(examined.reconstruction, examined.level)
-        factors = data.factors("test")
-        snr, pulse = factors["snr"][: len(index)], factors["is_pulse"][: len(index)]
-        rate = self.signature.sample_rate or 1.0
-        baselines = radio_baselines(noisy, clean, data.items.raw[train], self._clean(data)[train], rate, snr, pulse)
-        return radio_measures(noisy, clean, recovered, snr, pulse, rate) | baselines
-
-    @staticmethod
-    def _clean(data: DataModule) -> Tensor:
+        noisy, clean, recovered = self._in_units(examined)
+        train = data.index["train"][: radio.TRAINING_TRACES]
         assert data.items.clean is not None
-        return data.items.clean
+        known = data.items.raw[train], data.items.clean[train]
+        found = self._doubtful(examined, data) if self.latent.has_prior else {}
+        if not self.of_pulses:
+            return denoising_measures(noisy, clean, recovered) | found | denoising_baselines(noisy, clean, *known)
+        truth = {name: values[: len(noisy)] for name, values in data.factors("test").items()}
+        snr, pulse, rate = truth["snr"], truth["is_pulse"], self.signature.sample_rate or 1.0
+        found |= radio.radio_measures(noisy, clean, recovered, snr, pulse, rate)
+        if not (known[1].any() and pulse.any()):
+            return found
+        filters = radio.fit_filters(*known, rate)
+        self._compare({"net": recovered} | filters.traces(noisy, clean), clean, snr, pulse)
+        return found | radio.radio_baselines(noisy, clean, snr, pulse, filters)
+
+    def _compare(self, traces: dict[str, Tensor], clean: Tensor, snr: Tensor, pulse: Tensor) -> None:
+        """Keep what the figures show of the net and the filters: peaks found in bins of the SNR, rates of detection."""
+        from vaelab.metrics.radio import accuracy_in_bins, roc
+
+        finders = {name: x for name, x in traces.items() if name != "gated_wiener"}
+        seekers = {name: x for name, x in traces.items() if name != "genie"}
+        self.scan = {name: accuracy_in_bins(x[pulse], clean[pulse], snr[pulse]) for name, x in finders.items()}
+        rates = {name: roc(x.flatten(1).abs().amax(1), pulse, snr) for name, x in seekers.items()}
+        self.rates = {name: curve for name, curve in rates.items() if len(curve[0])}
+
+    def _in_units(self, examined: Examined) -> list[Tensor]:
+        """Noisy, clean and recovered traces `(items, channels, time)` in the user's units."""
+        encoded = (examined.x, examined.target, examined.reconstruction)
+        return [self.codec.decode(x, examined.level) for x in encoded]
+
+    def _doubtful(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """How good the band and the certainty are, on the first of the examined items."""
+        from vaelab.metrics.band import band, band_measures, certain_half, constant_band
+
+        few, self.calibration = examined.head(DOUBTED), self.calibrate(data)
+        _, clean, recovered = self._in_units(few)
+        spread, score = self.doubt(few.x, few.reconstruction)
+        measures: dict[str, float] = {}
+        bands = {"": band(few.reconstruction, spread, self.calibration)}
+        bands["baseline/constant_"] = constant_band(few.reconstruction, self.calibration)
+        for prefix, ends in bands.items():
+            lower, upper = (self.codec.decode(end, few.level) for end in ends)
+            found = band_measures(clean, recovered, lower, upper)
+            measures |= {f"{prefix}{name}": value for name, value in found.items()}
+        return measures | (certain_half(recovered, clean, score) if self.of_pulses else {})
+
+    def calibrate(self, data: DataModule) -> Calibration:
+        """What the first validation traces, whose truth is known, say of the model's doubt."""
+        from vaelab.metrics.band import calibrate
+
+        known = self.examine(data.loader("val"), DOUBTED)
+        return calibrate(known.target, known.reconstruction, *self.doubt(known.x, known.reconstruction))
+
+    @torch.inference_mode()
+    def doubt(self, x: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
+        """How much the traces decoded from several draws of z differ, and agree on the peak.
+
+        Both arguments are encoded, `(n, channels, time)`.
+
+        Returns:
+            Their standard deviation, shaped as `x`, and their `agreement`, `(n,)`.
+        """
+        from vaelab.metrics.band import agreement
+
+        spreads, scores = [], []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            # So few at once, because a code of all scales is wide.
+            for part, own in zip(x.split(32), reconstruction.split(32), strict=True):
+                codes = self.posterior(part.to(self.device)).sample(DRAWS)
+                draws = self.decode(codes).unflatten(0, (DRAWS, len(part)))
+                spreads.append(draws.std(0))
+                scores.append(agreement(draws, own))
+        return torch.cat(spreads), torch.cat(scores)
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
-        from vaelab.figures.traces import trace_rows, trace_spectra
+        from vaelab.figures.traces import accuracy_by_snr, detection_roc, trace_spectra
+        from vaelab.metrics.radio import telling_examples
 
-        noisy, clean, recovered = (
-            self.codec.decode(x, examined.level) for x in (examined.x, examined.target, examined.reconstruction)
-        )
-        rate = self.signature.sample_rate
-        return {
-            "recovered": trace_rows(noisy, clean, recovered, rate, count=4),
-            "spectra": trace_spectra(clean, recovered, noisy, rate),
+        noisy, clean, recovered = self._in_units(examined)
+        rate, examples = self.signature.sample_rate, telling_examples(recovered, clean) if self.of_pulses else {}
+        figures = {
+            "recovered": self._rows(examined.head(4)),
+            "spectra": trace_spectra(clean, recovered, noisy, rate, examples),
         }
+        if examples:
+            chosen = Examined(*(field[list(examples.values())] for field in examined))
+            figures["examples"] = self._rows(chosen, list(examples))
+        if self.scan:
+            figures["accuracy_by_snr"] = accuracy_by_snr(self.scan)
+        if self.rates:
+            figures["detection"] = detection_roc(self.rates)
+        return figures
+
+    def _rows(self, examined: Examined, titles: list[str] | None = None) -> Figure:
+        from vaelab.figures.traces import trace_rows
+
+        noisy, clean, recovered = self._in_units(examined)
+        rate, band = self.signature.sample_rate, self._band(examined)
+        return trace_rows(noisy, clean, recovered, rate, count=len(noisy), titles=titles, band=band)
+
+    def _band(self, examined: Examined) -> tuple[Tensor, Tensor] | None:
+        """The band of some items in the user's units, once the model's doubt is calibrated."""
+        from vaelab.metrics.band import band
+
+        if self.calibration is None:
+            return None
+        spread, _ = self.doubt(examined.x, examined.reconstruction)
+        lower, upper = band(examined.reconstruction, spread, self.calibration)
+        return self.codec.decode(lower, examined.level), self.codec.decode(upper, examined.level)
 
     def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
         from vaelab.figures.waves import wave_samples
