@@ -39,6 +39,26 @@ def test_the_first_draw_has_the_elbo_as_its_mean_and_more_draws_rise_above_it(ti
     assert found["likelihood/bound_at_1"] == pytest.approx(elbo, abs=4 * found["likelihood/standard_error"])
 
 
+def test_the_bound_of_a_linear_model_reaches_its_exact_log_likelihood_and_never_passes_it(tiny, tmp_path):
+    """Probabilistic PCA (Tipping and Bishop 1999): x ~ N(b, W Wᵀ + sigma² 1), through the task as a user runs it."""
+    run = tiny("digits", "likelihood=gaussian", "likelihood.sigma=0.5", "latent.dim=2")
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(2, 64)
+    torch.nn.init.normal_(linear.weight, std=0.15)
+    run.variant.decoder = torch.nn.Sequential(linear, torch.nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        covariance = linear.weight @ linear.weight.T + 0.25 * torch.eye(64)
+        exact = torch.distributions.MultivariateNormal(linear.bias, covariance).log_prob(
+            run.data().first("test", 8).x.flatten(1)
+        )
+    found = measured(run, tmp_path, k=4001, chunk=300, n=8)
+    bounds = torch.from_numpy(np.load(tmp_path / "bounds.npy"))
+    assert torch.allclose(bounds.float(), exact, atol=0.25)
+    assert found["likelihood/bound"] == pytest.approx(exact.mean().item(), abs=0.08)
+    assert found["likelihood/bound_at_1"] < found["likelihood/bound_at_20"] - 0.1 < found["likelihood/bound_at_1000"]
+    assert found["likelihood/bound_at_10"] < exact.mean().item()
+
+
 @pytest.mark.parametrize("setting", [{"k": 0}, {"chunk": 0}, {"n": 0}, {"k": -1}])
 def test_counts_that_are_not_positive_are_refused_in_one_line_before_any_work(tmp_path, setting):
     (name,) = setting
