@@ -78,3 +78,21 @@ def trainer_of():
 def given():
     """A source that hands over the items that it was given."""
     return lambda items: SimpleNamespace(load=lambda: items)
+
+
+@pytest.fixture
+def notes_of():
+    """Makes loggers that keep what they are told, as `rows` of (step, metrics)."""
+    from lightning.pytorch.loggers.logger import DummyLogger
+
+    class Notes(DummyLogger):
+        def __init__(self):
+            super().__init__()
+            self.rows = []
+
+        def log_metrics(self, metrics, step=None):
+            self.rows.append((step, dict(metrics)))
+
+        log_hyperparams = log_graph = finalize = lambda *_, **__: None
+
+    return Notes

@@ -2,21 +2,9 @@
 
 import pytest
 import torch
-from lightning.pytorch.loggers.logger import DummyLogger
 
 from vaelab import loop
 from vaelab.loop import BlockLoop
-
-
-class Notes(DummyLogger):
-    def __init__(self):
-        super().__init__()
-        self.rows = []
-
-    def log_metrics(self, metrics, step=None):
-        self.rows.append((step, dict(metrics)))
-
-    log_hyperparams = log_graph = finalize = lambda *_, **__: None
 
 
 class Spied(BlockLoop):
@@ -30,18 +18,22 @@ class Spied(BlockLoop):
         Spied.taken += self.global_step - before
 
 
-def trained(tiny, trainer_of, words=(), blocks=True, **settings):
+@pytest.fixture
+def trained(tiny, trainer_of, notes_of):
     """What a training leaves: everything that its checkpoint would hold, its log, its steps without ceremony."""
-    run = tiny("sine", "dataset.waves=400", "dataset.batch_size=8", *words)
-    notes, Spied.taken = Notes(), 0
-    settings = {"max_epochs": 3, "log_every_n_steps": 7, "logger": notes, **settings}
-    trainer = trainer_of(**settings)
-    if blocks:
-        Spied.put_into(trainer)
-    torch.manual_seed(1)
-    trainer.fit(run.variant.train(), datamodule=run.data())
-    held = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-    return held, notes.rows, Spied.taken
+
+    def train(words=(), blocks=True, **settings):
+        run = tiny("sine", "dataset.waves=400", "dataset.batch_size=8", *words)
+        notes, Spied.taken = notes_of(), 0
+        trainer = trainer_of(**{"max_epochs": 3, "log_every_n_steps": 7, "logger": notes, **settings})
+        if blocks:
+            Spied.put_into(trainer)
+        torch.manual_seed(1)
+        trainer.fit(run.variant.train(), datamodule=run.data())
+        held = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        return held, notes.rows, Spied.taken
+
+    return train
 
 
 def same(one, other):
@@ -70,11 +62,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_in_blocks_is_the_trainers_own_to_the_last_bit(tiny, trainer_of, monkeypatch, case):
+def test_a_run_in_blocks_is_the_trainers_own_to_the_last_bit(trained, monkeypatch, case):
     monkeypatch.setattr(loop, "BLOCK_SECONDS", 60.0)
     words, settings = CASES[case]
-    held, rows, taken = trained(tiny, trainer_of, words, **settings)
-    expected, expected_rows, _ = trained(tiny, trainer_of, words, blocks=False, **settings)
+    held, rows, taken = trained(words, **settings)
+    expected, expected_rows, _ = trained(words, blocks=False, **settings)
     assert same(held, expected)
     assert rows == expected_rows
     steps = held["global_step"]
@@ -82,32 +74,32 @@ def test_a_run_in_blocks_is_the_trainers_own_to_the_last_bit(tiny, trainer_of, m
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-3])
-def test_it_does_not_matter_where_blocks_end(tiny, trainer_of, monkeypatch, seconds):
+def test_it_does_not_matter_where_blocks_end(trained, monkeypatch, seconds):
     monkeypatch.setattr(loop, "BLOCK_SECONDS", 60.0)
-    expected, rows, all_taken = trained(tiny, trainer_of)
+    expected, rows, all_taken = trained()
     monkeypatch.setattr(loop, "BLOCK_SECONDS", seconds)
-    held, others, taken = trained(tiny, trainer_of)
+    held, others, taken = trained()
     assert same(held["state_dict"], expected["state_dict"]) and rows == others
     assert 0 < taken <= all_taken and (seconds or taken < all_taken)
 
 
-def test_steps_that_gather_gradients_go_the_trainers_own_way(tiny, trainer_of):
-    held, _, taken = trained(tiny, trainer_of, accumulate_grad_batches=3)
-    expected, *_ = trained(tiny, trainer_of, blocks=False, accumulate_grad_batches=3)
+def test_steps_that_gather_gradients_go_the_trainers_own_way(trained):
+    held, _, taken = trained(accumulate_grad_batches=3)
+    expected, *_ = trained(blocks=False, accumulate_grad_batches=3)
     assert taken == 0 and same(held["state_dict"], expected["state_dict"])
     assert held["global_step"] == expected["global_step"]
 
 
-def test_a_profiler_sees_every_step(tiny, trainer_of):
-    assert trained(tiny, trainer_of, profiler="simple", max_epochs=1)[2] == 0
+def test_a_profiler_sees_every_step(trained):
+    assert trained(profiler="simple", max_epochs=1)[2] == 0
 
 
-def test_a_broken_value_is_told_with_the_step_that_the_trainer_would_have_told(tiny, trainer_of):
+def test_a_broken_value_is_told_with_the_step_that_the_trainer_would_have_told(trained):
     from vaelab.errors import UserError
 
     def told(blocks):
         with pytest.raises(UserError) as error:
-            trained(tiny, trainer_of, ("optimizer=adam", "optimizer.lr=1e20"), blocks=blocks)
+            trained(("optimizer=adam", "optimizer.lr=1e20"), blocks=blocks)
         return str(error.value)
 
     assert told(True) == told(False)

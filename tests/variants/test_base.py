@@ -3,7 +3,6 @@ from functools import partial
 
 import pytest
 import torch
-from lightning.pytorch.loggers.logger import DummyLogger
 from torch import nn
 
 from vaelab.data.batch import Batch
@@ -20,17 +19,6 @@ from vaelab.variants.optimizers import adam
 from vaelab.variants.signal import SignalVAE
 
 N, SHAPE = 400, (1, 8)
-
-
-class Notes(DummyLogger):
-    def __init__(self):
-        super().__init__()
-        self.rows = []
-
-    def log_metrics(self, metrics, step=None):
-        self.rows.append((step, dict(metrics)))
-
-    log_hyperparams = log_graph = finalize = lambda *_, **__: None
 
 
 def model(latent=None, beta=constant, objective=None, seed=0, kind="signal"):
@@ -150,8 +138,8 @@ def test_the_objective_weighs_the_kl_by_beta_and_holds_free_bits(trainer_of):
     assert losses[3, 9] - losses[0, 0] == pytest.approx(3 * 3 * 9, rel=1e-3)
 
 
-def test_the_log_holds_the_terms_and_the_beta_of_its_last_step(data, trainer_of):
-    notes = Notes()
+def test_the_log_holds_the_terms_and_the_beta_of_its_last_step(data, trainer_of, notes_of):
+    notes = notes_of()
     variant = model(beta=partial(linear, warmup_steps=4))
     settings = {"logger": notes, "max_steps": 6, "log_every_n_steps": 2, "limit_val_batches": 0}
     trainer_of(**settings).fit(variant, datamodule=data(split=(0.8, 0.1, 0.1), batch_size=32))
