@@ -46,7 +46,7 @@ def in_chunks(codec: SpectrogramCodec, waves: Tensor) -> Tensor:
     """The codec's magnitudes as its encoding goes through them, a few clips at a time."""
     from vaelab.data.codecs.spectrogram import CHUNK
 
-    return torch.cat([codec._stft(part) for part in waves.split(CHUNK)])
+    return torch.cat([codec._power(part).sqrt() for part in waves.split(CHUNK)])
 
 
 def per_clip(waves: Tensor, feature: Callable[[np.ndarray], np.ndarray]) -> Tensor:

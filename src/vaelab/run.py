@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,7 @@ def provenance(config: DictConfig, found: Found, overrides: list[str]) -> dict[s
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -199,6 +201,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _git_commit() -> str | None:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:

@@ -5,11 +5,15 @@ What is heavy is imported inside, so that help and mistyped settings answer at o
 
 from __future__ import annotations
 
+import atexit
+import gc
+import importlib
 import logging
 import math
 import os
 import time
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +35,7 @@ def main() -> None:
 
 def train(config: DictConfig) -> float:
     """Train what the configuration says into its run directory; the best validation score comes back."""
+    import_frameworks()
     from lightning import seed_everything
 
     from vaelab.run import build_data, build_variant, set_threads
@@ -51,6 +56,20 @@ def train(config: DictConfig) -> float:
     report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
+
+
+@cache
+def import_frameworks() -> None:
+    """Import what is large, once in a process, with the garbage collector kept from walking through it ever after."""
+    gc.disable()
+    try:
+        for name in ("lightning.pytorch", "torch.utils.tensorboard", "vaelab.run"):
+            importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+        # Some libraries count what is left of them when the process ends.
+        atexit.register(gc.unfreeze)
 
 
 def open_run(config: DictConfig) -> tuple[Path, DictConfig]:

@@ -46,6 +46,16 @@ def test_kl_is_sorted_and_the_line_parts_the_active_dimensions():
     assert panel.get_title(loc="left").startswith("2 of 3 active")
 
 
+def test_tens_of_thousands_of_dimensions_are_two_shapes_of_the_same_heights():
+    kl = np.linspace(1, 0, 30_000) ** 2
+    panel = kl_bars(kl).axes[0]
+    above, below = (patch.get_data() for patch in panel.patches)
+    assert np.array_equal(np.concatenate([above.values, below.values]), kl)
+    assert (above.values > 0.01).all() and (below.values <= 0.01).all()
+    assert (above.edges[0], below.edges[0], below.edges[-1]) == (0.5, len(above.values) + 0.5, 30_000.5)
+    assert panel.get_title(loc="left").startswith("27000 of 30000 active")
+
+
 def test_histograms_show_the_dimensions_that_vary_most_in_their_order():
     codes = rng.normal(size=(200, 5)) * [1, 0.01, 2, 0.02, 1]
     titles = [panel.get_title(loc="left") for panel in latent_histograms(codes, count=3).axes]

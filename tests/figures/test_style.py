@@ -1,9 +1,11 @@
 import sys
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from vaelab.figures.style import class_colours, figure, frequency_axis, small_multiples, time_axis
+from vaelab.figures.style import class_colours, figure, frequency_axis, png, render, small_multiples, time_axis
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,15 @@ def test_tick_labels_are_small_although_ticks_are_made_when_drawn():
     _, axes = figure()
     axes[0, 0].plot(np.arange(3))
     assert {label.get_fontsize() for label in axes[0, 0].get_xticklabels()} == {7}
+
+
+def test_a_figure_becomes_a_file_of_the_pixels_that_it_has():
+    # Drawing a figure again moves its axes by a hair.
+    first, second = (figure(width=2.0, height=1.0) for _ in range(2))
+    for _, axes in (first, second):
+        axes[0, 0].plot([0, 1], color="red")
+    picture = Image.open(BytesIO(png(first[0])))
+    assert picture.format == "PNG" and picture.mode == "RGB" and picture.size == (300, 150)
+    assert picture.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+    assert np.array_equal(np.asarray(picture), render(second[0]))
+    assert (np.asarray(picture) == [255, 0, 0]).all(-1).any()

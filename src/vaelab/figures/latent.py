@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+BARS = 256  # more are narrower than a pixel or two, and each is drawn on its own
+
 
 def latent_scatter(codes: ArrayLike, labels: ArrayLike | None = None, label_names: Sequence[str] = ()) -> Figure:
     """The codes, one colour a class: a histogram in one dimension, a scatter in two, beyond that two by PCA.
@@ -86,7 +88,13 @@ def kl_bars(kl_per_dimension: ArrayLike, threshold: float = 0.01) -> Figure:
     active = kl > threshold
     drawn, axes = figure(width=4.6, height=2.4)
     panel = axes[0, 0]
-    panel.bar(np.arange(1, len(kl) + 1), kl, color=np.where(active, BLUE, PALE), width=0.8)
+    if len(kl) > BARS:
+        # One shape for those that are active and one for the others, which are behind them.
+        edges, count = np.arange(len(kl) + 1) + 0.5, active.sum()
+        panel.stairs(kl[:count], edges[: count + 1], fill=True, color=BLUE)
+        panel.stairs(kl[count:], edges[count:], fill=True, color=PALE)
+    else:
+        panel.bar(np.arange(1, len(kl) + 1), kl, color=np.where(active, BLUE, PALE), width=0.8)
     panel.axvline(active.sum() + 0.5, color=RED, linewidth=0.8, linestyle=(0, (4, 3)))
     panel.set(xlabel="dimension, by KL", ylabel="KL (nats)", xlim=(0.4, len(kl) + 0.6))
     panel.xaxis.get_major_locator().set_params(integer=True)

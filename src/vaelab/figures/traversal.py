@@ -8,7 +8,17 @@ import numpy as np
 
 from vaelab.figures.pictures import picture_grid, tile
 from vaelab.figures.sheets import draw_waves
-from vaelab.figures.style import PAGE_WIDTH, SMALL, as_array, axis_labels, column_count, figure, small_multiples, title
+from vaelab.figures.style import (
+    PAGE_WIDTH,
+    SMALL,
+    as_array,
+    axis_labels,
+    column_count,
+    figure,
+    render,
+    small_multiples,
+    title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,15 +69,6 @@ def traversal_frames(items: ArrayLike, titles: Sequence[str]) -> np.ndarray:
     frame = picture_grid if shown.ndim == 5 else _wave_frame
     limits: dict[str, Any] = {} if shown.ndim == 5 else {"limits": (float(shown.min()), float(shown.max()))}
     return np.stack([render(frame(shown[:, k], titles=titles, **limits)) for k in range(shown.shape[1])])
-
-
-def render(drawn: Figure) -> np.ndarray:
-    """A figure's pixels, `(height, width, 3)` uint8."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _wave_frame(waves: np.ndarray, titles: Sequence[str], limits: tuple[float, float]) -> Figure:

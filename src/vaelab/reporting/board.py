@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError
+from vaelab.figures.style import png
 from vaelab.objectives.densities import sample_codes
 from vaelab.variants.base import VAE, Examined
 
@@ -61,7 +62,7 @@ class Board(L.Callback):
             began = time.monotonic()
             examined = module.examine(self.data.loader("val"), ITEMS)
             for name, figure in draw(module, examined).items():
-                add_figure(writer, name, figure, step)
+                add_picture(writer, name, png(figure), step)
             add_sounds(writer, module, examined, step)
             self.spent += time.monotonic() - began
 
@@ -84,18 +85,17 @@ def draw_prior(variant: VAE, n: int) -> Tensor:
     return variant.draw(codes, variant.seed) if variant.draws else variant.decode(codes)
 
 
-def add_figure(writer: SummaryWriter, name: str, figure: Figure, step: int) -> None:
-    """Put a figure on the board as a picture."""
-    writer.add_image(name, _pixels(figure), step, dataformats="HWC")
+def add_picture(writer: SummaryWriter, name: str, file: bytes, step: int) -> None:
+    """Put the bytes of a PNG file on the board."""
+    from io import BytesIO
 
+    from PIL import Image
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
-def _pixels(figure: Figure) -> Any:
-    import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    width, height = Image.open(BytesIO(file)).size
+    picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file)
+    # `add_image` takes pixels, which it would compress once more.
+    writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=picture)]), step)
 
 
 def add_sounds(writer: SummaryWriter, variant: VAE, examined: Examined, step: int) -> None:
@@ -133,11 +133,11 @@ def label_words(variant: VAE, labels: Tensor) -> list[str] | None:
     return [names[k] if 0 <= k < len(names) else str(k) for k in labels.tolist()]
 
 
-def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
-    """Write each figure as a PNG."""
+def save_pictures(folder: Path, pictures: dict[str, bytes]) -> None:
+    """Write each PNG file under its name."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
+    for name, file in pictures.items():
+        (folder / f"{name}.png").write_bytes(file)
 
 
 def final_figures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -83,8 +84,11 @@ class Checkpoints(Checkpoint):
             self.best = score
         # Both know the best score, or a resumed run would take a worse epoch for the best.
         self._save(trainer, "last.ckpt")
-        if is_best:
-            self._save(trainer, "best.ckpt")
+        if is_best and trainer.is_global_zero:
+            # A copy is cheaper than to write it all out again.
+            copy = self.folder / "best.part"
+            shutil.copyfile(self.folder / "last.ckpt", copy)
+            copy.replace(self.folder / "best.ckpt")
         if self.stopped_by is not None:
             self.leave()
 

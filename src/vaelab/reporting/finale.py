@@ -9,7 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from vaelab.data.module import DataModule
-from vaelab.reporting.board import add_codes, add_figure, add_sounds, final_figures, save_figures
+from vaelab.figures.style import png
+from vaelab.reporting.board import WIDEST_CODE, add_codes, add_picture, add_sounds, final_figures, save_pictures
 from vaelab.reporting.history import History
 from vaelab.reporting.tables import collapse_warning, tell_metrics
 from vaelab.run import write_json
@@ -32,16 +33,15 @@ def final_report(
     metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
-    # The dimensions' own KLs are for the file, where there may be hundreds of them.
-    dimensions = {f"test/kl_of_dimension/{k}": kl for k, kl in enumerate(variant.kl.tolist())}
-    write_json(directory / "metrics.json", metrics | (dimensions if variant.latent.has_prior else {}))
+    write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))
     history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
     figures = final_figures(variant, examined, history.curves, trainer.global_step)
-    save_figures(directory / "figures", figures)
+    pictures = {name: png(figure) for name, figure in figures.items()}
+    save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
         writer, step = trainer.logger.experiment, trainer.global_step
-        for name, figure in figures.items():
-            add_figure(writer, f"test/{name}", figure, step)
+        for name, picture in pictures.items():
+            add_picture(writer, f"test/{name}", picture, step)
         add_sounds(writer, variant, examined, step)
         add_codes(writer, variant, examined, step)
         # One row of the HPARAMS page, beside the run's own scalars.
@@ -54,6 +54,13 @@ def final_report(
     print(f"\nfigures      {directory / 'figures'}")
     print(f"metrics      {directory / 'metrics.json'}")
     print(f"sample       vaelab-sample run={directory}")
+
+
+def kl_of_dimensions(variant: VAE) -> dict[str, float]:
+    """Each dimension's own KL in nats: for the file, which may hold hundreds of them, but not tens of thousands."""
+    if not variant.latent.has_prior or len(variant.kl) > WIDEST_CODE:
+        return {}
+    return {f"test/kl_of_dimension/{k}": kl for k, kl in enumerate(variant.kl.tolist())}
 
 
 def _settings(config: DictConfig) -> dict[str, str | float | bool]:

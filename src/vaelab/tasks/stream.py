@@ -394,7 +394,7 @@ class Windows:
     def frame(self, line: Line) -> np.ndarray:
         """As a picture `(height, width, 3)` uint8."""
         from vaelab.figures.stream import stream_frame
-        from vaelab.figures.traversal import render
+        from vaelab.figures.style import render
 
         drawn = stream_frame(*self._look(line), told=line.counted(), limit=self.limit, span=self.span)
         drawn.set_dpi(DPI)

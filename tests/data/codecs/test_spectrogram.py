@@ -101,6 +101,26 @@ def test_the_length_and_the_typical_level_travel_in_the_state():
     assert other.decode(x).equal(codec.decode(x, level))
 
 
+def test_it_is_what_librosa_makes_clip_by_clip():
+    librosa = pytest.importorskip("librosa")
+    noise = 0.1 * torch.randn(3, 1, RATE, generator=torch.Generator().manual_seed(0))
+    raw = torch.cat([noise, tone(), chirp()])
+    x, level = fitted(raw).encode(raw)
+    for wave, made, peak in zip(raw[:, 0].numpy(), x[:, 0].numpy(), level.tolist(), strict=True):
+        magnitude = abs(librosa.stft(wave, n_fft=512, hop_length=128, pad_mode="constant"))[:-1]
+        db = librosa.amplitude_to_db(magnitude, ref=magnitude.max(), top_db=80.0, amin=1e-7)
+        # Its transform is in float64; what lies 80 dB under the peak has lost four of float32's seven digits.
+        assert made == pytest.approx(1 + db / 80, abs=1e-4)
+        assert made[db > -60] == pytest.approx(1 + db[db > -60] / 80, abs=1e-5)
+        assert peak == pytest.approx(20 * math.log10(magnitude.max()), abs=1e-4)
+
+
+def test_what_is_quieter_than_silence_is_at_the_floor_however_low_the_peak():
+    x = fitted(tone()).encode(torch.cat([tone(amplitude=1e-7), tone(amplitude=1e-10)])).x
+    assert x[0].max() == pytest.approx(1) and x[0].count_nonzero() < x[0].numel() / 10
+    assert not x[1].any()
+
+
 def test_silence_is_zero_and_comes_back_silent():
     codec = fitted(torch.zeros(1, 1, 2000))
     x, level = codec.encode(torch.zeros(1, 1, 2000))

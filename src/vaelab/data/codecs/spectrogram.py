@@ -1,5 +1,6 @@
 """Sound: log-magnitude spectrograms relative to their peak, and the wave back from them."""
 
+import math
 import warnings
 
 import numpy as np
@@ -11,8 +12,9 @@ from vaelab.data.codecs.base import Codec, Encoded
 from vaelab.data.codecs.checks import require_finite
 from vaelab.errors import UserError
 
-CHUNK = 16  # items: larger ones leave the processor's cache and are slower
-SILENCE = 1e-7  # magnitude that counts as nothing
+CHUNK = 2  # items: larger ones leave the processor's cache and are slower
+SILENCE = 1e-14  # power that counts as nothing
+DB = 10 / math.log(10)
 
 
 class SpectrogramCodec(Codec):
@@ -42,7 +44,7 @@ class SpectrogramCodec(Codec):
     def fit(self, raw: Tensor) -> None:
         """Learn the length and the typical peak of `(items, 1, time)`."""
         self.samples.fill_(raw.shape[-1])
-        peaks = [self.encode(part).level for part in raw.split(CHUNK)]
+        peaks = [_peak_db(self._power(wave)) for wave in raw[:, 0].split(CHUNK)]
         self.typical_level.copy_(torch.cat(peaks).median())
 
     def encode(self, raw: Tensor, level: Tensor | None = None, generator: torch.Generator | None = None) -> Encoded:
@@ -53,20 +55,22 @@ class SpectrogramCodec(Codec):
         require_finite(raw)
         if raw.shape[1] != 1:
             raise UserError(f"{raw.shape[1]} channels of sound: mix them to one")
-        x = raw.new_empty(len(raw), 1, self.n_fft // 2, 1 + raw.shape[-1] // self.hop_length)
+        shape = (len(raw), 1, self.n_fft // 2, 1 + raw.shape[-1] // self.hop_length)
+        # numpy asks for memory in large pages, torch in small ones, which take as long to get as the transform.
+        x = torch.from_numpy(np.empty(shape, np.float32)).to(raw)
         levels = raw.new_empty(len(raw)) if level is None else level.to(raw)
         parts = [tensor.split(CHUNK) for tensor in (raw[:, 0], levels, x[:, 0])]
         for wave, peak, out in zip(*parts, strict=True):
-            magnitude = self._stft(wave)
-            db = 20 * magnitude.clamp(min=SILENCE).log10()
+            power = self._power(wave)
             if level is None:
-                peak.copy_(db.amax(dim=(1, 2)))
-            scaled = (1 + (db - peak[:, None, None]) / self.floor_db).clamp(0, 1)
-            out.copy_(scaled * (magnitude > SILENCE))
+                peak.copy_(_peak_db(power))
+            # The logarithm of what counts as nothing is −∞, so it ends at the floor, however low the peak.
+            log = torch.threshold_(power, SILENCE, 0.0).log_()
+            torch.add((1 - peak / self.floor_db)[:, None, None], log, alpha=DB / self.floor_db, out=out).clamp_(0, 1)
         return Encoded(x, levels)
 
-    def _stft(self, wave: Tensor) -> Tensor:
-        """Magnitudes `(batch, n_fft / 2, frames)` of `(batch, time)`, less the topmost row."""
+    def _power(self, wave: Tensor) -> Tensor:
+        """Squared magnitudes `(batch, n_fft / 2, frames)` of `(batch, time)`, less the topmost row."""
         frames = torch.stft(
             wave,
             self.n_fft,
@@ -75,7 +79,9 @@ class SpectrogramCodec(Codec):
             pad_mode="constant",  # works on waves shorter than a frame, and is what the inverse assumes
             return_complex=True,
         )
-        return frames[:, :-1].abs()
+        # In the order in which they lie in memory, a frame after the other.
+        real, imaginary = torch.view_as_real(frames.mT).square_().unbind(-1)
+        return (real + imaginary).mT[:, :-1]
 
     def magnitude(self, x: Tensor, level: Tensor | None = None) -> Tensor:
         """Linear magnitudes `(batch, n_fft / 2 + 1, frames)` of `(batch, 1, n_fft / 2, frames)`."""
@@ -104,3 +110,8 @@ class SpectrogramCodec(Codec):
                 momentum=0.99,
                 random_state=0,
             )
+
+
+def _peak_db(power: Tensor) -> Tensor:
+    """The largest of each `(batch, bins, frames)` in dB, `(batch,)`."""
+    return DB * power.amax(dim=(1, 2)).clamp(min=SILENCE).log()
