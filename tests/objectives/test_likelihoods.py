@@ -114,6 +114,15 @@ def test_a_perfect_fit_keeps_a_finite_density():
     assert likelihood.variance.item() == pytest.approx(1e-6)
 
 
+def test_one_item_under_many_draws_is_that_item_under_each():
+    torch.manual_seed(0)
+    target, params = torch.rand(1, 1, 6, 5), torch.randn(40, 1, 6, 5)
+    each = torch.cat(
+        [Bernoulli().log_prob(target.expand(2, -1, -1, -1), row.expand(2, -1, -1, -1))[:1] for row in params]
+    )
+    assert torch.allclose(Bernoulli().log_prob(target, params), each, rtol=1e-5)
+
+
 def test_the_learned_variance_travels_in_the_state():
     copy = LearnedGaussian()
     copy.load_state_dict(fitted(0.25).state_dict())

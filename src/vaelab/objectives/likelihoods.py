@@ -60,6 +60,9 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
         # x · logit − log(1 + e^logit): two passes over memory where the library's cross-entropy takes more.
+        if len(target) == 1:
+            # One item under many draws: its part is a product of matrices.
+            return params.flatten(1) @ target.flatten() - _per_sample(F.softplus(params))
         return _per_sample(target * params - F.softplus(params))
 
     def mean(self, params: Tensor) -> Tensor:  # noqa: D102
