@@ -25,6 +25,7 @@ WORDS = [
     (["seed=abc"], ["seed", "abc"]),
     (["threads=0"], ["threads"]),
     (["report.every_epochs=often"], ["report.every_epochs"]),
+    (["report.every_epochs=0"], ["report.every_epochs must be at least 1, or null"]),
     (["trainer.max_epochs=abc"], ["trainer.max_epochs=abc", "a whole number"]),
     (["trainer.max_epochs=-3"], ["max_epochs"]),
     (["dataset.batch_size=-4"], ["dataset.batch_size", "at least 1"]),

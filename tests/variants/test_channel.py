@@ -146,7 +146,7 @@ def test_samples_of_the_prior_each_fade_in_their_own_way(tiny, tmp_path):
     from vaelab.tasks.prior import Prior
 
     run = tiny("channel")
-    assert type(run.variant).draws
+    assert type(run.variant).samples_are_draws
     Prior(n=64)(run, Output(tmp_path))
     samples = torch.from_numpy(np.load(tmp_path / "samples.npy"))
     assert neighbour_correlation(samples).std() > 0.01

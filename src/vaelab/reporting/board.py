@@ -82,7 +82,7 @@ def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
 def draw_prior(variant: VAE, n: int) -> Tensor:
     """`(n, *shape)` decoded samples, the same ones each time, so that their progress can be watched."""
     codes = sample_codes("prior", n, latent=variant.latent, codes=None, seed=variant.seed)
-    return variant.draw(codes, variant.seed) if variant.draws else variant.decode(codes)
+    return variant.draw(codes, variant.seed) if variant.samples_are_draws else variant.decode(codes)
 
 
 def add_picture(writer: SummaryWriter, name: str, file: bytes, step: int) -> None:

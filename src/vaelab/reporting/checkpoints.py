@@ -89,6 +89,8 @@ class Checkpoints(Checkpoint):
             copy = self.folder / "best.part"
             shutil.copyfile(self.folder / "last.ckpt", copy)
             copy.replace(self.folder / "best.ckpt")
+        # No process reads the best before it is there.
+        trainer.strategy.barrier()
         if self.stopped_by is not None:
             self.leave()
 

@@ -30,7 +30,8 @@ class Prior:
         if self.density in ("gmm", "posterior"):
             codes = variant.examine(run.data().loader("train"), FITTED_ON).code
         drawn = sample_codes(self.density, self.n, latent=variant.latent, codes=codes, seed=self.seed)
-        x = variant.draw(drawn, self.seed) if self.noise or variant.draws else variant.decode(drawn)
+        noisy = self.noise or variant.samples_are_draws
+        x = variant.draw(drawn, self.seed) if noisy else variant.decode(drawn)
         with torch.inference_mode():
             out.array("samples", variant.codec.decode(x))
         out.array("codes", drawn)

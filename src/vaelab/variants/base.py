@@ -95,7 +95,7 @@ class VAE(L.LightningModule):
     prefix: ClassVar[str] = ""
     hint: ClassVar[str] = ""
     # Whether a sample is a draw from the likelihood, because its mean is no item.
-    draws: ClassVar[bool] = False
+    samples_are_draws: ClassVar[bool] = False
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()

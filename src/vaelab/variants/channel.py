@@ -42,7 +42,7 @@ class ChannelVAE(SignalVAE):
         "it needs wireless channels, dataset=channel; use variant=signal for other signals, image for pictures, "
         "spectrogram for sound, denoiser for noisy traces"
     )
-    draws: ClassVar[bool] = True
+    samples_are_draws: ClassVar[bool] = True
     samples: ClassVar[int] = 2000
     paths: ClassVar[int] = 100
     steps: ClassVar[int] = 11

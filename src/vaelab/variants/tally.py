@@ -70,7 +70,8 @@ class Tally:
     def _mixed(self) -> Tensor:
         """One, the parts of the KL and the prior's gap, of this process's first items."""
         if not self.drawn:
-            return torch.zeros(5)
+            assert self.sums is not None
+            return torch.zeros(5, device=self.sums.device)
         posterior = joined([posterior for posterior, _ in self.drawn], self.mixed)
         codes = torch.cat([codes for _, codes in self.drawn])[: self.mixed]
         parts = decompose(posterior, self.latent, codes)
