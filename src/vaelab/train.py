@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from vaelab.variants.base import VAE
 
 
+# Of lightning.Trainer's settings those that are not the user's.
+OWN = ("callbacks", "logger", "default_root_dir")
+
+
 def main() -> None:
     """`vaelab-train`."""
     run(train, "train")
@@ -157,6 +161,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(config.accelerator)}  # type: ignore[dict-item]
+    for key in OWN:
+        if key in settings:
+            raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
@@ -170,7 +177,11 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
 
 
 def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
-    """The optimizer steps that the settings ask for; known before the trainer has seen the data."""
+    """The optimizer steps that the settings ask for; known before the trainer has seen the data.
+
+    Raises:
+        UserError: if there are none.
+    """
     from vaelab.variants.base import FOREVER
 
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
@@ -178,7 +189,10 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
     epochs = FOREVER if trainer.max_epochs in (None, -1) else trainer.max_epochs
     steps = min(-(-batches // trainer.accumulate_grad_batches) * (epochs or 0), FOREVER)
-    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
+    steps = steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
+    if steps < 1:
+        raise UserError("trainer.max_epochs, max_steps or limit_train_batches leaves no step to take: give at least 1")
+    return steps
 
 
 def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:

@@ -28,6 +28,8 @@ WORDS = [
     (["report.every_epochs=0"], ["report.every_epochs must be at least 1, or null"]),
     (["trainer.max_epochs=abc"], ["trainer.max_epochs=abc", "a whole number"]),
     (["trainer.max_epochs=-3"], ["max_epochs"]),
+    (["trainer.max_epochs=0"], ["trainer.max_epochs", "no step to take"]),
+    (["+trainer.callbacks=[]"], ["trainer.callbacks is made by vaelab itself"]),
     (["dataset.batch_size=-4"], ["dataset.batch_size", "at least 1"]),
     (["dataset.split=[1,2]"], ["dataset.split", "three"]),
     (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
