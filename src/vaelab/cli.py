@@ -22,7 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from vaelab.config import config_dir, did_you_mean
 from vaelab.errors import Interrupted, UserError
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+DISK = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 def run(job: Callable[[DictConfig], Any], config_name: str) -> None:

@@ -20,7 +20,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from vaelab.variants.base import VAE
 
 # A block ends after so long, so that progress shows and Ctrl-C is answered.
-BLOCK_SECONDS = 0.1
+BLOCK_SECONDS = 0.25
 
 
 class BlockLoop(_TrainingEpochLoop):

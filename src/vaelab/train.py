@@ -147,7 +147,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from vaelab.config import check_settings
     from vaelab.loop import BlockLoop
     from vaelab.reporting.board import Board
-    from vaelab.reporting.checkpoints import Checkpoints
+    from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
     from vaelab.run import checkpoint_entry
@@ -172,6 +172,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator do not fit this machine: {reason} Try accelerator=cpu") from error
+    trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
 
