@@ -52,10 +52,10 @@ SERVED = ("batch_size", "split", "flip", "keep")
 def build_source(config: DictConfig) -> Source:
     """The source of `config.dataset`: what is left of it beside the codec and how items are served."""
     dataset = config.dataset
-    return build(_part(dataset, [key for key in dataset if key not in (*SERVED, "codec")]))
+    return build(part(dataset, [key for key in dataset if key not in (*SERVED, "codec")]))
 
 
-def _part(node: DictConfig, keys: list[Any]) -> DictConfig:
+def part(node: DictConfig, keys: list[Any]) -> DictConfig:
     """Some settings of a node, which keep its name in what is said of them."""
     part = OmegaConf.masked_copy(node, keys)
     part._set_key(node._key())
@@ -66,7 +66,7 @@ def _part(node: DictConfig, keys: list[Any]) -> DictConfig:
 def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
     """The DataModule of `config.dataset`: its source, its codec (or a run's own) and how they are served."""
     dataset = config.dataset
-    served = _part(dataset, [key for key in dataset if key in SERVED])
+    served = part(dataset, [key for key in dataset if key in SERVED])
     check_settings(DataModule, served)
     settings = {str(key): value for key, value in served.items()}
     codec = build(dataset.codec) if fitted is None else fitted
@@ -92,7 +92,9 @@ def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape:
         optimize=_tried(config.optimizer),
         seed=config.seed,
     )
-    return build(config.variant, parts)
+    variant: VAE = build(config.variant, parts)
+    # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
+    return variant.to(memory_format=torch.channels_last)
 
 
 def _tried(optimizer: DictConfig) -> Any:

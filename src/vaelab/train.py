@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     import lightning as L
     from omegaconf import DictConfig
 
+    from vaelab.acceleration import Acceleration
     from vaelab.data.module import DataModule, Found
     from vaelab.variants.base import VAE
 
 
 # Of lightning.Trainer's settings those that are not the user's.
 OWN = ("callbacks", "logger", "default_root_dir")
+# Of the settings of `accelerator` those that are not Lightning's.
+ACCELERATION = ("tf32", "compile")
 
 
 def main() -> None:
@@ -53,10 +56,12 @@ def train(config: DictConfig) -> float:
     found = data.prepare()
     variant = build_variant(config, data.codec, found.signature, found.shape)
     variant.likelihood.check_support(found.low, found.high)
-    trainer = make_trainer(config, directory, data, variant)
+    trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
+    acceleration.check(trainer.strategy.root_device)
     write_down(found, data, directory, config)
-    seconds = fit(trainer, variant, data, directory, config.resume)
+    with acceleration.of(variant, trainer.strategy.root_device):
+        seconds = fit(trainer, variant, data, directory, config.resume)
     report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
@@ -136,6 +141,17 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
         (directory / "left_out.txt").write_text("".join(lines))
 
 
+def make_acceleration(config: DictConfig) -> Acceleration:
+    """What `accelerator` says beside Lightning's settings. Raises `UserError` for a setting of the wrong type."""
+    from vaelab.acceleration import Acceleration
+    from vaelab.config import check_settings
+    from vaelab.run import part
+
+    own = part(config.accelerator, list(ACCELERATION))
+    check_settings(Acceleration, own)
+    return Acceleration(own.tf32, own.compile)
+
+
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
@@ -150,17 +166,18 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
-    from vaelab.run import checkpoint_entry
+    from vaelab.run import checkpoint_entry, part
 
+    device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
-    check_settings(L.Trainer, config.accelerator)
+    check_settings(L.Trainer, device)
     monitor, mode = variant.monitor
     callbacks: list[L.Callback] = [History(), Board(data, config.report.every_epochs), TrainingBar()]
     if config.early_stopping.patience is not None:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience))
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
-    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(config.accelerator)}  # type: ignore[dict-item]
+    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     for key in OWN:
         if key in settings:
             raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")

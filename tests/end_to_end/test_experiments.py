@@ -27,8 +27,8 @@ OWN = {
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "audio": ("audio/", "audio/baseline/", "audio/ceiling/"),
 }
-FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training", "beta_schedule"} for key in OWN}
-FIGURES["radio"] = {"recovered", "spectra", "training", "beta_schedule"}
+FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
+FIGURES["radio"] = {"recovered", "spectra", "training"}
 PANEL = ("dimension_wise_kl", "total_correlation_at_most", "prior_gap_at_least", "prior_gap_at_most")
 PANEL += ("mutual_information_at_least", "mutual_information_at_most")
 

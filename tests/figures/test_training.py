@@ -1,7 +1,7 @@
 from functools import partial
 
 from vaelab.figures.training import history_curves, schedule_curve
-from vaelab.objectives.beta_schedules import capacity, cyclic
+from vaelab.objectives.beta_schedules import capacity, constant, cyclic
 
 STEPS = [(0, 1.0), (10, 2.0)]
 
@@ -52,5 +52,6 @@ def test_a_capacity_has_a_panel_of_its_own_in_nats():
     assert max(drawn.axes[1].lines[0].get_ydata()) == 25.0
 
 
-def test_the_schedule_of_a_single_step_is_drawn():
-    assert schedule_curve(lambda step: cyclic(step, 1), steps=1).axes[0].lines
+def test_a_schedule_that_never_changes_is_not_drawn():
+    assert schedule_curve(partial(constant, total_steps=100, value=4.0), steps=100) is None
+    assert schedule_curve(lambda step: cyclic(step, 1), steps=1) is None

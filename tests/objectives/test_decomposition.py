@@ -33,7 +33,7 @@ def test_codes_of_n_distinct_items_tell_log_n_and_no_more():
 
 def test_the_parts_of_a_correlated_normal_are_those_of_its_closed_form():
     torch.manual_seed(3)
-    rho, noise = 0.6, 0.4
+    rho, noise = 0.5, 0.4
     # Means and noise add up to unit variance in each of two dimensions whose means correlate.
     means = torch.distributions.MultivariateNormal(
         torch.zeros(2), torch.tensor([[1 - noise, rho], [rho, 1 - noise]])

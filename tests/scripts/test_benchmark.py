@@ -7,7 +7,7 @@ import pytest
 import torch
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-PARTS = {"training", "startup", "sweep", "features", "likelihood", "input", "growth"}
+PARTS = {"training", "compile", "startup", "sweep", "features", "likelihood", "input", "growth"}
 
 
 @pytest.fixture(scope="module")

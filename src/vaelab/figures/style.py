@@ -52,12 +52,25 @@ def figure(
 def small_multiples(
     count: int, columns: int, panel_height: float, width: float = PAGE_WIDTH, shared: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of exactly `count` panels, filled row by row; on `shared` axes, so that they compare."""
+    """A figure of exactly `count` panels, filled row by row; on `shared` axes, so that they compare.
+
+    Shared axes have their ticks on the left and below alone. What is not there need not be laid out.
+    """
+    from matplotlib.axis import Ticker
+    from matplotlib.ticker import NullFormatter, NullLocator
+
     rows = math.ceil(count / columns)
     drawn, axes = figure(rows, columns, width, 0.5 + rows * panel_height, sharex=shared, sharey=shared)
     panels = list(axes.flat)
     for k, panel in enumerate(panels[:count]):
-        panel.tick_params(labelbottom=not shared or k + columns >= count)
+        inner = (panel.xaxis, k + columns < count), (panel.yaxis, k % columns > 0)
+        for axis in [axis for axis, hidden in inner if shared and hidden]:
+            # Its own, since shared axes have one for all.
+            axis.major = Ticker()
+            axis.set_major_locator(NullLocator())
+            axis.set_major_formatter(NullFormatter())
+        if shared and k + columns >= count:
+            panel.tick_params(labelbottom=True)
     for panel in panels[count:]:
         panel.remove()
     return drawn, panels[:count]

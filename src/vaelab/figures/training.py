@@ -54,10 +54,12 @@ def history_curves(history: dict[str, list[tuple[int, float]]]) -> Figure:
     return drawn
 
 
-def schedule_curve(pressure: Callable[[int], Pressure], steps: int, points: int = 1000) -> Figure:
-    """Beta over a run's `steps`, and below it the capacity in nats, where the schedule has one."""
+def schedule_curve(pressure: Callable[[int], Pressure], steps: int, points: int = 1000) -> Figure | None:
+    """Beta over a run's `steps`, and below it the capacity in nats, if there is one; None where nothing changes."""
     at = sorted({round(k * (steps - 1) / max(points - 1, 1)) for k in range(points)})
     asked = [pressure(step) for step in at]
+    if len(set(asked)) == 1:
+        return None
     curves = {"beta": [p.beta for p in asked]}
     if any(p.capacity for p in asked):
         curves["capacity (nats)"] = [p.capacity for p in asked]

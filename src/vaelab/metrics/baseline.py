@@ -58,7 +58,7 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
         seed: of the draws.
     """
     rows = train.flatten(1).double()
-    centred = (rows - rows.mean(0)) / max(len(rows) - 1, 1) ** 0.5
-    _, sizes, directions = torch.linalg.svd(centred, full_matrices=False)
-    noise = torch.randn(n, len(sizes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (rows.mean(0) + (noise * sizes) @ directions).float().unflatten(1, train.shape[1:])
+    variances, directions = torch.linalg.eigh(torch.atleast_2d(torch.cov(rows.T, correction=min(len(rows) - 1, 1))))
+    noise = torch.randn(n, len(variances), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    drawn = (noise * variances.clamp(min=0).sqrt()) @ directions.T
+    return (rows.mean(0) + drawn).float().unflatten(1, train.shape[1:])

@@ -127,8 +127,9 @@ def _harmonic_distortion(wave: Tensor, cycles: float) -> Tensor:
 def _frequency(wave: Tensor, padding: int = 8) -> Tensor:
     """Cycles in a wave of its strongest frequency: a parabola through the peak of the padded log spectrum."""
     window = torch.blackman_window(wave.shape[1], dtype=wave.dtype, device=wave.device)
-    level = torch.log(torch.fft.rfft(wave * window, n=padding * wave.shape[1]).abs() + FLOOR)
+    level = torch.fft.rfft(wave * window, n=padding * wave.shape[1]).abs()
     peak = level.argmax(1, keepdim=True)
-    left, top, right = (level.gather(1, (peak + k).clamp(0, level.shape[1] - 1)) for k in (-1, 0, 1))
+    around = (level.gather(1, (peak + k).clamp(0, level.shape[1] - 1)) for k in (-1, 0, 1))
+    left, top, right = (torch.log(value + FLOOR) for value in around)
     shift = ((left - right) / (2 * (left - 2 * top + right))).nan_to_num()
     return (peak + shift).clamp(min=0).squeeze(1) / padding

@@ -184,9 +184,13 @@ class WrappedNormalPosterior:
     def log_density(self, code: Tensor) -> Tensor:
         """`(…, dim)` per radian, in nats."""
         cosine, sine = code.chunk(2, dim=-1)
-        gap = torch.atan2(sine * self.cosine - cosine * self.sine, cosine * self.cosine + sine * self.sine)
+        # An arctangent for each code and each mean, not for each pair of them.
+        gap = torch.atan2(sine, cosine) - torch.atan2(self.sine, self.cosine)
+        gap = torch.remainder(gap + math.pi, 2 * math.pi) - math.pi
         # What is left out lies (2 · most + 1) half turns away, beyond six of the widest sigma.
         most = math.ceil(max((6 * float(self.sigma.detach().max()) / math.pi - 1) / 2, 0))
+        if most == 0:
+            return gaussian_log_density(gap, torch.zeros_like(gap), self.sigma.square())
         turns = 2 * math.pi * torch.arange(-most, most + 1, device=code.device)
         log_density = gaussian_log_density(
             gap.unsqueeze(-1) + turns, torch.zeros_like(gap).unsqueeze(-1), self.sigma.square().unsqueeze(-1)

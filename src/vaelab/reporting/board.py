@@ -150,7 +150,8 @@ def final_figures(
     figures = draw(variant, examined)
     if history:
         figures["training"] = history_curves(history)
-    figures["beta_schedule"] = schedule_curve(variant.pressure, steps)
+    schedule = schedule_curve(variant.pressure, steps)
+    figures |= {} if schedule is None else {"beta_schedule": schedule}
     if examined.code.shape[1] <= WIDEST_CODE:
         known = label_words(variant, examined.label) is not None
         names = variant.signature.label_names
