@@ -89,6 +89,30 @@ def test_no_other_variance_is_likelier_than_the_learned_one():
     assert all(best > Gaussian(sigma * factor).log_prob(target, params).sum() for factor in (0.8, 1.25))
 
 
+def test_a_variance_of_each_item_makes_weak_items_weigh_as_much_as_strong_ones():
+    torch.manual_seed(0)
+    error = torch.randn(2, 1, 50) * torch.tensor([5.0, 0.1])[:, None, None]
+    pull = {}
+    for per_item in (True, False):
+        params = torch.zeros(2, 1, 50, requires_grad=True)
+        likelihood = LearnedGaussian(per_item=per_item).train()
+        likelihood.log_prob(error, params).sum().backward()
+        pull[per_item] = (params.grad * error).sum((1, 2))
+    # Half of the gain in log-likelihood by shrinking the error to nothing at the present rate: one nat a sample.
+    assert torch.allclose(pull[True], torch.tensor([50.0, 50.0]))
+    assert pull[False][0] > 1000 * pull[False][1]
+
+
+def test_the_variances_of_items_average_to_the_one_that_evaluation_uses():
+    errors = torch.tensor([1.0, 2.0, 3.0])[:, None].expand(3, 8)
+    likelihood = LearnedGaussian(per_item=True, min_sigma=0.5).train()
+    found = likelihood.log_prob(errors, torch.zeros(3, 8))
+    assert torch.allclose(found, -4 * (math.log(2 * math.pi) + 1 + torch.tensor([1.0, 4.0, 9.0]).log()))
+    assert likelihood.eval().variance == pytest.approx(14 / 3)
+    exact = LearnedGaussian(per_item=True, min_sigma=0.5).train().log_prob(errors, errors)
+    assert torch.allclose(exact, torch.tensor(-4 * (math.log(2 * math.pi) + math.log(0.25))))
+
+
 def test_the_learned_variance_in_evaluation_converges_to_that_of_the_data_and_then_stands_still():
     likelihood = fitted(0.25)
     assert likelihood.variance.item() == pytest.approx(0.0625, rel=0.02)

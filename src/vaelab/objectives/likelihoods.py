@@ -97,19 +97,20 @@ class Gaussian(Likelihood):
 class LearnedGaussian(Likelihood):
     """N(x; decoder's output, sigma²) with the one sigma that fits best (Rybkin et al. 2021, section 3.2).
 
-    In training sigma² is the batch's mean squared error, its maximum-likelihood value; `variance` follows it as a
-    moving average over about `1 / (1 - momentum)` steps and is what evaluation uses. `min_sigma` keeps the density
-    finite, and the KL from drowning in it, when the fit becomes perfect.
+    In training sigma² is the batch's mean squared error, its maximum-likelihood value, or with `per_item` each item's
+    own: then what counts is by which factor an error shrinks, so that weak items weigh as much as strong ones.
+    `variance` follows it as a moving average over about `1 / (1 - momentum)` steps and is what evaluation uses.
+    `min_sigma` keeps the density finite, and the KL from drowning in it, when the fit becomes perfect.
     """
 
     variance: Tensor
     seen: Tensor
 
-    def __init__(self, momentum: float = 0.98, min_sigma: float = 0.01) -> None:
+    def __init__(self, momentum: float = 0.98, min_sigma: float = 0.01, per_item: bool = False) -> None:
         super().__init__()
         if not 0 <= momentum < 1 or min_sigma <= 0:
             raise UserError("likelihood.momentum must lie in [0, 1) and likelihood.min_sigma must be positive")
-        self.momentum, self.min_variance = momentum, min_sigma**2
+        self.momentum, self.min_variance, self.per_item = momentum, min_sigma**2, per_item
         self.register_buffer("variance", torch.ones(()))
         self.register_buffer("seen", torch.zeros(()))
 
@@ -121,11 +122,13 @@ class LearnedGaussian(Likelihood):
         return params + self.variance.sqrt() * torch.randn_like(params)
 
     def _optimal(self, target: Tensor, params: Tensor) -> Tensor:
-        optimal = (target - params).square().mean().clamp(min=self.min_variance)
+        error = (target - params).square()
+        error = error.mean(tuple(range(1, error.ndim)), keepdim=True) if self.per_item else error.mean()
+        optimal = error.clamp(min=self.min_variance)
         with torch.no_grad():
             self.seen += 1
             weight = (1 / self.seen).clamp(min=1 - self.momentum)
-            self.variance.lerp_(optimal.detach(), weight)
+            self.variance.lerp_(optimal.mean(), weight)
         return optimal
 
 
