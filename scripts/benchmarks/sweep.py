@@ -4,6 +4,7 @@
 more job costs the slope of the clock's seconds against the number of jobs; what its training takes (`fit_seconds` in
 its metrics) is taken off. What is left is composing, simulating the data, making the model and the trainer, the test,
 its measures and figures. The slope of processor seconds, training included, is less disturbed by other programs.
+`without figures` adds `report.figures=false`.
 """
 
 from __future__ import annotations
@@ -19,29 +20,32 @@ from benchmarks._timing import SCRIPTS, interleave, succeeded
 
 JOBS, QUICK_JOBS = (1, 5, 9), (1, 3)
 WORDS = ["experiment=sine", "accelerator=cpu", "threads=1", "trainer.max_steps=20"]
+CASES = {"as it is": [], "without figures": ["report.figures=false"]}
 
 
 def measure(options: Options) -> Table:
-    """One row."""
-    table = Table("Sweep: what one more job costs", ["", "seconds (smallest–largest)"])
+    """A row with figures, and one without."""
+    columns = ["one more job", "clock s", "of that its training", "beyond its training", "processor s"]
+    table = Table("Sweep: what one more job costs", columns)
     sizes = QUICK_JOBS if options.quick else JOBS
-    with tempfile.TemporaryDirectory() as folder:
-        arms = {str(jobs): partial(multirun, jobs, Path(folder)) for jobs in sizes}
-        table.records = interleave(arms, options.repeats)
-    wall, cpu, fits = slopes(table.records, "wall"), slopes(table.records, "cpu"), fit_means(table.records)
-    beyond = [a - b for a, b in zip(wall, fits, strict=True)]
-    named = {"one more job, clock": wall, "of that its training": fits, "beyond its training": beyond}
-    named |= {"one more job, processor": cpu}
-    table.rows = [[name, str(Spread.of(values))] for name, values in named.items()]
+    for case in filter(options.wants, CASES):
+        with tempfile.TemporaryDirectory() as folder:
+            arms = {str(jobs): partial(multirun, jobs, CASES[case], Path(folder)) for jobs in sizes}
+            records = [record | {"case": case} for record in interleave(arms, options.repeats)]
+        wall, cpu, fits = slopes(records, "wall"), slopes(records, "cpu"), fit_means(records)
+        beyond = [a - b for a, b in zip(wall, fits, strict=True)]
+        table.rows.append([case, *(str(Spread.of(values)) for values in (wall, fits, beyond, cpu))])
+        table.records += records
     table.notes.append(f"slopes over {', '.join(map(str, sizes))} jobs: {' '.join(WORDS)} seed=0,1,…")
     return table
 
 
-def multirun(jobs: int, folder: Path) -> Record:
-    """A sweep over so many seeds."""
+def multirun(jobs: int, more: list[str], folder: Path) -> Record:
+    """A sweep over so many seeds, with more settings."""
     where = Path(tempfile.mkdtemp(dir=folder))
     seeds = f"seed={','.join(map(str, range(jobs)))}"
-    finished = succeeded([str(SCRIPTS / "train.py"), "-m", *WORDS, seeds, f"hydra.sweep.dir={where}"], folder)
+    words = [*WORDS, *more, seeds, f"hydra.sweep.dir={where}"]
+    finished = succeeded([str(SCRIPTS / "train.py"), "-m", *words], folder)
     files = sorted(where.glob("*/metrics.json"))
     assert len(files) == jobs, f"{len(files)} of {jobs} jobs ended well"
     fits = [json.loads(file.read_text())["fit_seconds"] for file in files]

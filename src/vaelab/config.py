@@ -46,6 +46,7 @@ class Report:
 
     every_epochs: int | None
     test_items: int
+    figures: bool
 
 
 @dataclass

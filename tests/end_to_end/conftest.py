@@ -79,12 +79,12 @@ class Commands:
         out, err = (self.folder / f"{self.count}.{name}" for name in ("out", "err"))
         settled = any(str(word).startswith(("resume=", "threads=")) for word in words)
         threads = ["threads=1"] if door == "train" and not settled else []
+        plain = [] if figures else ["report.figures=false"]
         order = {
             "door": door,
-            "words": [*map(str, words), *threads],
+            "words": [*map(str, words), *threads, *plain],
             "cwd": str(cwd or self.folder),
             "cut": cut,
-            "figures": figures,
             "break_at": break_at,
             "stdout": str(out),
             "stderr": str(err),

@@ -83,6 +83,7 @@ def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words,
     vaelab.train("-m", *own, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()
     vaelab.train(*own, "seed=1", f"hydra.run.dir={tmp_path}/alone", figures=False).done()
     assert measures(tmp_path / "sweep/1") == measures(tmp_path / "alone")
+    assert not (tmp_path / "sweep/1/figures").exists()
 
 
 def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tmp_path):

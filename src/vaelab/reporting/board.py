@@ -30,17 +30,17 @@ class Board(L.Callback):
     """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs.
 
     `every_epochs` None draws whenever it has cost less than `SHARE` of the time so far: a short run has its pictures at
-    its end alone, and a long one never waits for them.
+    its end alone, and a long one never waits for them. Without `figures` there are none.
     """
 
     SHARE: ClassVar[float] = 0.03
     # Seconds that the first drawing takes, with what it imports.
     FIRST: ClassVar[float] = 0.5
 
-    def __init__(self, data: DataModule, every_epochs: int | None) -> None:
+    def __init__(self, data: DataModule, every_epochs: int | None, figures: bool = True) -> None:
         if every_epochs is not None and every_epochs < 1:
             raise UserError(f"report.every_epochs must be at least 1, or null, not {every_epochs}")
-        self.data, self.every_epochs = data, every_epochs
+        self.data, self.every_epochs, self.figures = data, every_epochs, figures
         self.began, self.spent = time.monotonic(), self.FIRST
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
@@ -58,7 +58,7 @@ class Board(L.Callback):
         writer, step = trainer.logger.experiment, trainer.global_step
         if module.latent.has_prior:
             writer.add_histogram("val/kl_per_dimension", module.kl, step)
-        if self._due(trainer.current_epoch + 1):
+        if self.figures and self._due(trainer.current_epoch + 1):
             began = time.monotonic()
             examined = module.examine(self.data.loader("val"), ITEMS)
             for name, figure in draw(module, examined).items():

@@ -34,10 +34,12 @@ def final_report(
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))
-    history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
-    figures = final_figures(variant, examined, history.curves, trainer.global_step)
-    pictures = {name: png(figure) for name, figure in figures.items()}
-    save_pictures(directory / "figures", pictures)
+    pictures: dict[str, bytes] = {}
+    if config.report.figures:
+        history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
+        figures = final_figures(variant, examined, history.curves, trainer.global_step)
+        pictures = {name: png(figure) for name, figure in figures.items()}
+        save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
         writer, step = trainer.logger.experiment, trainer.global_step
         for name, picture in pictures.items():
@@ -51,7 +53,9 @@ def final_report(
     tell_metrics(metrics, title=f"test measures of {directory.name}")
     if dead is not None and variant.latent.has_prior:
         print(dead)
-    print(f"\nfigures      {directory / 'figures'}")
+    print()
+    if pictures:
+        print(f"figures      {directory / 'figures'}")
     print(f"metrics      {directory / 'metrics.json'}")
     print(f"sample       vaelab-sample run={directory}")
 
