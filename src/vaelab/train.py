@@ -172,7 +172,11 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     check_settings(L.Trainer, config.trainer)
     check_settings(L.Trainer, device)
     monitor, mode = variant.monitor
-    callbacks: list[L.Callback] = [History(), Board(data, config.report.every_epochs, config.report.figures), TrainingBar()]
+    callbacks: list[L.Callback] = [
+        History(),
+        Board(data, config.report.every_epochs, config.report.figures),
+        TrainingBar(),
+    ]
     if config.early_stopping.patience is not None:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience))
     entry = checkpoint_entry(config, variant)

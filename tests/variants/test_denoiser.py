@@ -71,6 +71,20 @@ def test_the_peak_loss_is_cross_entropy_in_nats_times_the_number_of_samples(radi
     assert flat == pytest.approx(64 * math.log(128), rel=1e-3)
 
 
+def test_any_sample_near_the_peak_is_right_if_it_has_the_pulses_sign_there(tiny, trainer_of):
+    radio = tiny("radio", "likelihood=gaussian", "dataset.samples=200")  # 2 % are 4 samples
+    clean = torch.zeros(1, 1, 200)
+    clean[..., 100], clean[..., 103], clean[..., 105] = 1.0, -0.8, 0.6
+
+    def at(place, height):
+        params = torch.zeros(1, 1, 200)
+        params[..., place] = height
+        return peak_loss(radio, trainer_of, clean, params)
+
+    assert at(103, -1.0) == pytest.approx(at(100, 1.0), rel=1e-3)
+    assert at(103, 1.0) > at(100, 1.0) + 200 and at(105, 1.0) > at(100, 1.0) + 200
+
+
 def test_traces_without_a_pulse_do_not_count_for_the_peak(radio, trainer_of):
     clean, silent = pulses(), torch.zeros(5, 1, 64)
     params = 0.3 * torch.randn(8, 1, 64, generator=torch.Generator().manual_seed(0))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vaelab.metrics.band import Calibration
     from vaelab.objectives.base import Drawn
 
+TOLERANCE = 0.02  # of a trace: so near to the true peak the largest sample is in its place
 DRAWS = 16  # recoveries of one trace that tell the model's doubt
 DOUBTED = 1_024  # traces on which that doubt is calibrated, and as many on which it is measured
 
@@ -27,8 +28,8 @@ DOUBTED = 1_024  # traces on which that doubt is calibrated, and as many on whic
 class Denoiser(VAE):
     """Recovers pulses from noise: deterministic with `latent=point`, probabilistic with `latent=gaussian`.
 
-    `peak_weight` adds, per pulse, a cross-entropy in nats on where and of which sign the recovered trace is largest,
-    scaled by the number of samples so that it stands beside a log-likelihood summed over them.
+    `peak_weight` adds, per pulse, the cross-entropy in nats of the recovered trace being largest near the true peak and
+    with the right sign, scaled by the number of samples so that it stands beside a log-likelihood summed over them.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("trace",)
@@ -37,7 +38,7 @@ class Denoiser(VAE):
     prefix: ClassVar[str] = "radio"
     hint: ClassVar[str] = "use variant=signal for signals, image for pictures, spectrogram for sound"
 
-    def __init__(self, parts: Parts, *, peak_weight: float = 0.3) -> None:
+    def __init__(self, parts: Parts, *, peak_weight: float = 0.1) -> None:
         super().__init__(parts)
         if peak_weight < 0:
             raise UserError(f"variant.peak_weight must not be negative, not {peak_weight}")
@@ -59,12 +60,16 @@ class Denoiser(VAE):
     def _peak_loss(self, batch: Batch, params: Tensor) -> Tensor:
         recovered, target = self.likelihood.mean(params).flatten(1), batch.target.flatten(1)
         target = target.repeat(len(recovered) // len(target), 1)
-        # One class for every place and sign: a pulse upside down is in the wrong one.
-        signed = torch.cat([recovered, -recovered], dim=1)
-        height, place = torch.cat([target, -target], dim=1).max(1)
+        samples = target.shape[1]
+        # One class for every place and sign; right are those near the peak with the sign that the pulse has there.
+        log_share = F.log_softmax(self.sharpness * torch.cat([recovered, -recovered], dim=1), dim=1)
+        height, place = target.abs().max(1)
+        near = (torch.arange(samples, device=place.device) - place[:, None]).abs() <= round(TOLERANCE * samples)
+        right = torch.cat([target > 0, target < 0], dim=1) & near.repeat(1, 2)
         pulse = height > 0
-        loss = F.cross_entropy(self.sharpness * signed, place, reduction="none")
-        return target.shape[1] * (loss * pulse).sum() / pulse.sum().clamp(min=1)
+        # What is not right weighs nothing; a trace without a pulse has no right class, and does not count.
+        loss = -log_share.masked_fill(~right & pulse[:, None], -torch.inf).logsumexp(1)
+        return samples * (loss * pulse).sum() / pulse.sum().clamp(min=1)
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics import radio
