@@ -8,7 +8,17 @@ from omegaconf import OmegaConf
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from vaelab.errors import UserError
-from vaelab.run import FORMAT, KEY, checkpoint_entry, claim, load_run, refuse_taken, stored_config, write_json
+from vaelab.run import (
+    FORMAT,
+    KEY,
+    checkpoint_entry,
+    claim,
+    load_run,
+    refuse_taken,
+    shared_data,
+    stored_config,
+    write_json,
+)
 
 RUNS = [
     ("sine", ()),
@@ -20,6 +30,15 @@ RUNS = [
     ("radio", ("latent=gaussian", "latent.dim=null")),
     ("audio", ()),
 ]
+
+
+def test_the_same_data_are_read_once_and_others_anew(configure):
+    one = shared_data(configure("sine"))
+    assert shared_data(configure("sine", "latent.dim=3", "trainer.max_epochs=7")) is one
+    for changed in ("seed=1", "dataset.waves=61", "dataset.batch_size=7"):
+        other = shared_data(configure("sine", changed))
+        assert other is not one and other.batch_size == configure("sine", changed).dataset.batch_size
+    assert shared_data(configure("sine")) is not one  # only the last is held
 
 
 class Harm:

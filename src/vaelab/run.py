@@ -73,6 +73,19 @@ def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
     return DataModule(build_source(config), codec, seed=config.seed, fitted=fitted is not None, **settings)
 
 
+def shared_data(config: DictConfig) -> DataModule:
+    """As `build_data`, but what the last call gave if seed and dataset are the same: a sweep reads its data once."""
+    settings = OmegaConf.to_yaml(OmegaConf.masked_copy(config, ["seed", "dataset"]))
+    if settings not in _SHARED:
+        # Before the next is there: two sets in memory may be one too many.
+        _SHARED.clear()
+        _SHARED[settings] = build_data(config)
+    return _SHARED[settings]
+
+
+_SHARED: dict[str, DataModule] = {}
+
+
 def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...]) -> VAE:
     """The model that a configuration describes, for encoded items of this shape."""
     architecture, latent = build(config.architecture), build(config.latent)

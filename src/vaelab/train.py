@@ -45,14 +45,14 @@ def train(config: DictConfig) -> float:
     import_frameworks()
     from lightning import seed_everything
 
-    from vaelab.run import build_data, build_variant, set_threads
+    from vaelab.run import build_variant, set_threads, shared_data
 
     quieten_lightning()
     directory, config = open_run(config)
     check_plain(config)
     seed_everything(config.seed, workers=True, verbose=False)
     set_threads(config.threads)
-    data = build_data(config)
+    data = shared_data(config)
     found = data.prepare()
     variant = build_variant(config, data.codec, found.signature, found.shape)
     variant.likelihood.check_support(found.low, found.high)

@@ -86,6 +86,13 @@ def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words,
     assert not (tmp_path / "sweep/1/figures").exists()
 
 
+def test_jobs_that_share_their_data_are_as_good_as_alone(vaelab, words, tmp_path):
+    own = [*words("digits"), "trainer.max_epochs=1"]
+    vaelab.train("-m", *own, "latent.dim=3,2", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()
+    vaelab.train(*own, "latent.dim=2", f"hydra.run.dir={tmp_path}/alone", figures=False).done()
+    assert measures(tmp_path / "sweep/1") == measures(tmp_path / "alone")
+
+
 def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tmp_path):
     swept = ["-m", "latent.dim=1,-1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = vaelab.train(*swept, *words("sine"), "trainer.max_epochs=1", figures=False)

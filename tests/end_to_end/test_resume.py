@@ -15,6 +15,7 @@ RECIPES = {
     "accumulated": ("sine", [*SINE, "trainer.accumulate_grad_batches=2"]),
     # 12 batches an epoch
     "dynamic": ("digits", [*DIGITS, "optimizer=adamw_cosine"]),
+    "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
 CUTS = [
@@ -25,6 +26,7 @@ CUTS = [
     ("accumulated", 8, "SIGINT"),
     ("dynamic", 5, "SIGINT"),
     ("dynamic", 14, "SIGKILL"),
+    ("convolved", 5, "SIGTERM"),
 ]
 
 
