@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vaelab.objectives.latents import Latent, Posterior
 
 # Densities of every code under every posterior held at once: what stays near the cache.
-PAIRS = 2**20
+PAIRS = 2**17
 
 
 class Decomposition(NamedTuple):

@@ -118,11 +118,14 @@ class WholeFiles(TorchCheckpointIO):
         summed = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)
         try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, part)
+            except RuntimeError:
+                # torch's own files do not say why they failed; Python's are slower, and do.
+                with part.open("wb") as file:
+                    torch.save(checkpoint, file)
             part.replace(path)
         except RuntimeError as error:
-            # torch ends on a count that is short, and knows the disk's own word only by the way.
             if isinstance(error.__context__, OSError):
                 raise OSError(error.__context__.errno, error.__context__.strerror, str(path)) from error
             raise

@@ -12,8 +12,8 @@ from vaelab.objectives.decomposition import decompose
 from vaelab.objectives.elbo import active_units, bits_per_dim
 from vaelab.objectives.latents import Latent, Posterior, joined
 
-# Items whose posteriors are held against each other, and densities computed for it: a fraction of a second.
-MIXED_ITEMS, MIXED_DENSITIES = 1024, 2**23
+# Items whose posteriors are held against each other, and densities computed for it: hundredths of a second.
+MIXED_ITEMS, MIXED_DENSITIES = 1024, 2**22
 
 
 class Means(NamedTuple):
