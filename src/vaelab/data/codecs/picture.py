@@ -31,7 +31,7 @@ class PictureCodec(Codec):
     def encode(self, raw: Tensor, level: Tensor | None = None, generator: torch.Generator | None = None) -> Encoded:
         """`(batch, channels, height, width)` of 0 to 255 to float32 in [0, 1]; the level is 0."""
         require_finite(raw)
-        x = raw.float() / 255
+        x = raw.to(torch.float32, copy=True).div_(255)
         if self.binarisation == "threshold":
             x = (x > 0.5).float()
         elif self.binarisation == "dynamic" and generator is not None:
