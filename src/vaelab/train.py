@@ -149,7 +149,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
 
     own = part(config.accelerator, list(ACCELERATION))
     check_settings(Acceleration, own)
-    return Acceleration(own.tf32, own.compile)
+    return Acceleration(**{str(key): value for key, value in own.items()})
 
 
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
