@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 class TrainingBar(L.Callback):
     """Epoch, steps a second, the validation bound and the time left; plain lines where there is no terminal."""
 
-    def __init__(self, refresh_seconds: float = 0.25, line_seconds: float = 10.0) -> None:
+    def __init__(self, refresh_seconds: float = 0.5, line_seconds: float = 10.0) -> None:
         self.console = Console(file=sys.stderr)
         self.period = refresh_seconds if self.console.is_terminal else line_seconds
         self.bar: Progress | None = None
