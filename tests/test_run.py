@@ -41,6 +41,19 @@ def test_the_same_data_are_read_once_and_others_anew(configure):
     assert shared_data(configure("sine")) is not one  # only the last is held
 
 
+def test_convolutions_of_pictures_have_the_channels_innermost_and_give_the_same(tiny):
+    variant = tiny("digits", "architecture=resnet2d", "architecture.widths=[8,8]").variant
+    kernels = [p for p in variant.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] > 1]
+    assert kernels and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+    x = torch.rand(3, 1, 8, 8)
+    with torch.no_grad():
+        code = variant.posterior(x).mean
+        params = variant.params(code)
+        variant.to(memory_format=torch.contiguous_format)
+        assert torch.allclose(variant.posterior(x).mean, code, atol=1e-5)
+        assert torch.allclose(variant.params(code), params, atol=1e-5)
+
+
 class Harm:
     """What a hostile pickle holds: it runs a command when it is read."""
 
