@@ -18,21 +18,28 @@ from evidence._claims import Claim, Range, at_least, at_most, of_seeds
 
 BASELINE, PEAK = "radio/baseline/", "_peak_accuracy"
 PUBLISHED = {"radio": "0.69", "uniform": "0.95", "cosine": "0.98"}
-PEAKS = {"radio": 0.565, "uniform": 0.93, "cosine": 0.995}
-OUTPUT_SNR = {"radio": 5.0, "uniform": 7.5, "cosine": 15.0}
-NETS = {"U-Net": [], "16 × 31 code": ["architecture=conv1d", "latent=point"]}
+UNET, CODE = "U-Net", "16 × 31 code"
+NETS = {UNET: [], CODE: ["architecture=conv1d", "latent=point"]}
+PEAKS = {
+    UNET: {"radio": 0.565, "uniform": 0.93, "cosine": 0.995},
+    CODE: {"radio": 0.55, "uniform": 0.69, "cosine": 0.93},
+}
+OUTPUT_SNR = {
+    UNET: {"radio": 5.0, "uniform": 7.5, "cosine": 15.0},
+    CODE: {"radio": 4.0, "uniform": 0.0, "cosine": 0.0},
+}
 SHORT = ["dataset.traces=2000", "trainer.max_epochs=-1", "trainer.max_steps=40", "optimizer.warmup_steps=10"]
 
 
 def claims(bench: Bench) -> list[Claim]:
-    """Each noise with each net: the U-Net must reach what is expected, the other is only told; then the band."""
+    """Each noise with each net, then the band."""
     rows = [simulation(bench.pick(50_000, 2_000))]
     for net, words in NETS.items():
         for noise in PUBLISHED:
             experiment = "radio" if noise == "radio" else f"radio_{noise}"
             case = bench.case(f"experiment={experiment}", *words, *bench.pick([], SHORT))
-            least = bench.pick((PEAKS[noise], OUTPUT_SNR[noise]), (0.1, -10)) if net == "U-Net" else (None, None)
-            found, clean = (None if end is None else at_least(end) for end in least)
+            quick = (0.1 if net == UNET else 0.0, -10.0)
+            found, clean = map(at_least, bench.pick((PEAKS[net][noise], OUTPUT_SNR[net][noise]), quick))
             rows.append(peaks(case, f"{noise}, {net}", noise, found))
             rows.append(output_snr(case, f"{noise}, {net}", clean))
     return [*rows, *band(bench)]
