@@ -44,8 +44,9 @@ def final_report(
         writer, step = trainer.logger.experiment, trainer.global_step
         for name, picture in pictures.items():
             add_picture(writer, f"test/{name}", picture, step)
-        add_sounds(writer, variant, examined, step)
-        add_codes(writer, variant, examined, step)
+        if config.report.figures:
+            add_sounds(writer, variant, examined, step)
+            add_codes(writer, variant, examined, step)
         # One row of the HPARAMS page, beside the run's own scalars.
         writer.add_hparams(_settings(config), metrics, run_name=".")
         trainer.logger.finalize("success")
