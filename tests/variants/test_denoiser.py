@@ -85,6 +85,19 @@ def test_any_sample_near_the_peak_is_right_if_it_has_the_pulses_sign_there(tiny,
     assert at(103, 1.0) > at(100, 1.0) + 200 and at(105, 1.0) > at(100, 1.0) + 200
 
 
+def test_a_probabilistic_recovery_is_the_mean_of_many_and_the_same_each_time(tiny):
+    run = tiny("radio", "latent=gaussian", "likelihood=gaussian")
+    variant, x = run.variant, run.data().first("test", 4).x  # all of them: the noise is that of a batch
+    with torch.no_grad():
+        posterior = variant.posterior(x)
+        found = variant.reconstruct(posterior)
+        assert torch.equal(variant.reconstruct(posterior), found)
+        assert torch.equal(variant.examine(run.data().loader("test"), 4).reconstruction, found)
+        draws = torch.stack([variant.params(posterior.sample()) for _ in range(2_000)])
+    assert (found - draws.mean(0)).abs().max() < 5 * draws.std(0).max() / 16**0.5
+    assert (found - draws.mean(0)).square().mean() < 2 * draws.var(0).mean() / 16
+
+
 def test_traces_without_a_pulse_do_not_count_for_the_peak(radio, trainer_of):
     clean, silent = pulses(), torch.zeros(5, 1, 64)
     params = 0.3 * torch.randn(8, 1, 64, generator=torch.Generator().manual_seed(0))

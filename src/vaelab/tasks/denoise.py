@@ -126,8 +126,8 @@ def _recover(run: Run, noisy: Tensor, calibration: Calibration | None) -> tuple[
     variant = run.variant
     assert isinstance(variant, Denoiser)
     x, level = variant.codec.encode(noisy)
-    codes = torch.cat([variant.posterior(part.to(variant.device)).mean.cpu() for part in x.split(256)])
-    recovered = variant.decode(codes)
+    posteriors = (variant.posterior(part.to(variant.device)) for part in x.split(256))
+    recovered = torch.cat([variant.reconstruct(posterior).cpu() for posterior in posteriors])
     if calibration is None:
         return variant.codec.decode(recovered, level)[None], None
     from vaelab.metrics.band import band, certainty

@@ -161,15 +161,19 @@ class VAE(L.LightningModule):
             parts = [self.likelihood.sample(self.params(part.to(self.device)).cpu()) for part in codes.split(256)]
         return torch.cat(parts)
 
+    def reconstruct(self, posterior: Posterior) -> Tensor:
+        """Expected x, encoded, `(batch, *shape)`, of items with this posterior: decoded from its mean."""
+        return self.likelihood.mean(self.params(posterior.mean))
+
     @torch.inference_mode()
     def examine(self, batches: Iterable[Batch], limit: int) -> Examined:
-        """Encode and reconstruct the first `limit` items by posterior means, without noise."""
+        """Encode and reconstruct the first `limit` items, the same each time."""
         self.eval()
         rows: list[Examined] = []
         for batch in _until(batches, limit):
-            code = self.posterior(batch.x.to(self.device)).mean
-            reconstruction = self.likelihood.mean(self.params(code))
-            row = Examined(batch.x, batch.target, reconstruction, code, batch.label, batch.level)
+            posterior = self.posterior(batch.x.to(self.device))
+            reconstruction = self.reconstruct(posterior)
+            row = Examined(batch.x, batch.target, reconstruction, posterior.mean, batch.label, batch.level)
             rows.append(Examined(*(field.cpu() for field in row)))
         return Examined(*(torch.cat(fields) for fields in zip(*rows, strict=True))).head(limit)
 

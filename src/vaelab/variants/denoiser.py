@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vaelab.data.module import DataModule
     from vaelab.metrics.band import Calibration
     from vaelab.objectives.base import Drawn
+    from vaelab.objectives.latents import Posterior
 
 TOLERANCE = 0.02  # of a trace: so near to the true peak the largest sample is in its place
 DRAWS = 16  # recoveries of one trace that tell the model's doubt
@@ -70,6 +71,16 @@ class Denoiser(VAE):
         # What is not right weighs nothing; a trace without a pulse has no right class, and does not count.
         loss = -log_share.masked_fill(~right & pulse[:, None], -torch.inf).logsumexp(1)
         return samples * (loss * pulse).sum() / pulse.sum().clamp(min=1)
+
+    def reconstruct(self, posterior: Posterior) -> Tensor:
+        """The mean over draws of the code, which has the least square error; what the mean code gives can overshoot."""
+        if not self.latent.has_prior:
+            return super().reconstruct(posterior)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            # One after the other, because a code of all scales is wide.
+            draws = (self.likelihood.mean(self.params(posterior.sample())) for _ in range(DRAWS))
+            return sum(draws, torch.zeros((), device=self.device)) / DRAWS
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics import radio
