@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -42,8 +43,8 @@ def measure(options: Options) -> Table:
             problem = Problem([*words, *EQUAL, *root], epochs=1)
             steps = QUICK_STEPS if options.quick else STEPS
             arms = {
-                "plain": lambda problem=problem, steps=steps: train(problem, None, steps),
-                "compiled": lambda problem=problem, steps=steps: train(problem, "inductor", steps),
+                "plain": partial(train, problem, None, steps),
+                "compiled": partial(train, problem, "inductor", steps),
             }
             records = [record | {"case": name} for record in interleave(arms, options.repeats, warm_up=False)]
             table.records += records
@@ -53,6 +54,8 @@ def measure(options: Options) -> Table:
 
 def train(problem: Problem, backend: str | None, steps: int) -> Record:
     """The first two steps, then a block of them; the loss at the end shows that both arms do the same."""
+    from torch._inductor.utils import fresh_cache
+
     torch._dynamo.reset()
     variant = problem.variant().train()
     net, optimizer = Net(variant), torch.optim.Adam(variant.parameters(), lr=1e-4, fused=True)
@@ -68,18 +71,11 @@ def train(problem: Problem, backend: str | None, steps: int) -> Record:
             loss.backward()
             optimizer.step()
 
-    with no_cache(), Acceleration(compile=backend).of(variant, CPU):
+    with fresh_cache(), Acceleration(compile=backend).of(variant, CPU):
         torch.manual_seed(0)
         first, then = timed(lambda: work(2)), timed(lambda: work(steps))
     cost = first["wall"] - 2 * then["wall"] / steps
     return {"cpu": then["cpu"] / steps, "wall": then["wall"] / steps, "cost": cost, "loss": loss.item()}
-
-
-def no_cache() -> torch._inductor.utils.fresh_cache:  # type: ignore[name-defined]
-    """A cache of compiled code that is empty and then thrown away."""
-    from torch._inductor.utils import fresh_cache
-
-    return fresh_cache()
 
 
 def row(name: str, batch_size: int, steps: int, records: list[Record]) -> list[str]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
+from vaelab.metrics.baseline import gaussian_samples, mean_reconstruction, pca_reconstruction
 
 
 @pytest.fixture
@@ -42,3 +42,12 @@ def test_the_mean_is_that_of_the_training_items(items):
     recovered = mean_reconstruction(items[:30], items[30:])
     assert recovered.shape == items[30:].shape
     torch.testing.assert_close(recovered[7], items[:30].mean(0))
+
+
+def test_gaussian_samples_have_the_training_items_mean_and_covariance():
+    mixing = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.3, 0.1]])
+    train = (torch.randn(4_000, 3, generator=torch.Generator().manual_seed(1)) @ mixing.T + torch.arange(3.0))[:, None]
+    drawn = gaussian_samples(train, 50_000, seed=0)
+    assert drawn.shape == (50_000, 1, 3)
+    assert torch.allclose(drawn.mean(0), train.mean(0), atol=0.03)
+    assert torch.allclose(drawn[:, 0].T.cov(), train[:, 0].T.cov(), atol=0.08)

@@ -1,4 +1,3 @@
-import importlib
 import json
 from functools import partial
 from pathlib import Path
@@ -6,16 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 PARTS = {"training", "compile", "startup", "sweep", "features", "likelihood", "input", "growth"}
-
-
-@pytest.fixture(scope="module")
-def module():
-    """Import by name from the folder of scripts, as a script finds what lies beside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SCRIPTS))
-        yield importlib.import_module
 
 
 @pytest.fixture

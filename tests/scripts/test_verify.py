@@ -41,14 +41,6 @@ def claims(bench):
 '''
 
 
-@pytest.fixture(scope="module")
-def module():
-    """Import by name from the folder of scripts, as a script finds what lies beside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SCRIPTS))
-        yield importlib.import_module
-
-
 @pytest.fixture
 def claims(module):
     return module("evidence._claims")
