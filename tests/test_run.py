@@ -1,6 +1,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -30,6 +32,23 @@ RUNS = [
     ("radio", ("latent=gaussian", "latent.dim=null")),
     ("audio", ()),
 ]
+
+
+COUNT_THREADS = """
+import json, torch
+from vaelab.run import set_threads
+set_threads(1)
+import scipy.linalg, sklearn.mixture
+from threadpoolctl import threadpool_info
+print(json.dumps([torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]))
+"""
+
+
+def test_one_thread_is_one_in_libraries_that_are_imported_later_too():
+    many = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2")
+    done = subprocess.run([sys.executable, "-c", COUNT_THREADS], env=many, capture_output=True, text=True, check=True)
+    counts = json.loads(done.stdout)
+    assert len(counts) >= 3 and set(counts) == {1}
 
 
 def test_the_same_data_are_read_once_and_others_anew(configure):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks._problem import Problem, write_mnist
-from benchmarks._timing import timed, unseen
+from benchmarks._timing import peak_mb, timed, unseen
 from benchmarks.growth import EQUAL
 from vaelab.reporting.board import Board
 from vaelab.run import Run
@@ -65,10 +65,9 @@ def trained(problem: Problem, folder: Path) -> None:
     fit(trainer, variant, problem.data, folder, None)
 
 
-def peak_mb() -> float:
-    """The most that this process has held, in MB; Linux counts in KB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+def own_peak() -> float:
+    """The most that this process has held, in MB."""
+    return peak_mb(resource.getrusage(resource.RUSAGE_SELF))
 
 
 def main(name: str, size: int) -> None:
@@ -78,9 +77,9 @@ def main(name: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder, unseen(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         work = {"signals": signals, "pixels": pixels, "latent": latent, "draws": draws}[name](size, Path(folder))
-        before = peak_mb()
+        before = own_peak()
         took = timed(work)
-    print(json.dumps(took | {"peak_mb": max(peak_mb() - before, 0.1)}))
+    print(json.dumps(took | {"peak_mb": max(own_peak() - before, 0.1)}))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ def succeeded(words: Sequence[str], cwd: Path | None = None) -> Finished:
     return finished
 
 
+def peak_mb(used: resource.struct_rusage) -> float:
+    """The most memory that a process has held, in MB; Linux counts in KB, macOS in bytes."""
+    return used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread."""

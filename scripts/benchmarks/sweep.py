@@ -4,7 +4,8 @@
 more job costs the slope of the clock's seconds against the number of jobs; what its training takes (`fit_seconds` in
 its metrics) is taken off. What is left is composing, simulating the data, making the model and the trainer, the test,
 its measures and figures. The slope of processor seconds, training included, is less disturbed by other programs.
-`without figures` adds `report.figures=false`.
+`without figures` adds `report.figures=false`. `Hydra alone` composes the same configurations for jobs that do nothing:
+Hydra composes each job's twice, once for all to see whether they are sound and once to run it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +23,11 @@ from benchmarks._timing import SCRIPTS, interleave, succeeded
 JOBS, QUICK_JOBS = (1, 5, 9), (1, 3)
 WORDS = ["experiment=sine", "accelerator=cpu", "threads=1", "trainer.max_steps=20"]
 CASES = {"as it is": [], "without figures": ["report.figures=false"]}
+HYDRA, IDLE = "Hydra alone", "from vaelab.cli import run; run(lambda config: 0.0, 'train')"
 
 
 def measure(options: Options) -> Table:
-    """A row with figures, and one without."""
+    """A row with figures, one without, and one of jobs that do nothing."""
     columns = ["one more job", "clock s", "of that its training", "beyond its training", "processor s"]
     table = Table("Sweep: what one more job costs", columns)
     sizes = QUICK_JOBS if options.quick else JOBS
@@ -36,6 +39,11 @@ def measure(options: Options) -> Table:
         beyond = [a - b for a, b in zip(wall, fits, strict=True)]
         table.rows.append([case, *(str(Spread.of(values)) for values in (wall, fits, beyond, cpu))])
         table.records += records
+    if options.wants(HYDRA):
+        records = [record | {"case": HYDRA} for record in idle(sizes, options.repeats)]
+        wall, cpu = (str(Spread.of(slopes(records, key))) for key in ("wall", "cpu"))
+        table.rows.append([HYDRA, wall, "—", wall, cpu])
+        table.records += records
     table.notes.append(f"slopes over {', '.join(map(str, sizes))} jobs: {' '.join(WORDS)} seed=0,1,…")
     return table
 
@@ -43,13 +51,30 @@ def measure(options: Options) -> Table:
 def multirun(jobs: int, more: list[str], folder: Path) -> Record:
     """A sweep over so many seeds, with more settings."""
     where = Path(tempfile.mkdtemp(dir=folder))
-    seeds = f"seed={','.join(map(str, range(jobs)))}"
-    words = [*WORDS, *more, seeds, f"hydra.sweep.dir={where}"]
+    words = [*WORDS, *more, seeds(jobs), f"hydra.sweep.dir={where}"]
     finished = succeeded([str(SCRIPTS / "train.py"), "-m", *words], folder)
     files = sorted(where.glob("*/metrics.json"))
     assert len(files) == jobs, f"{len(files)} of {jobs} jobs ended well"
     fits = [json.loads(file.read_text())["fit_seconds"] for file in files]
     return {"jobs": jobs, "cpu": finished.cpu, "wall": finished.wall, "fit_seconds": fits}
+
+
+def idle(sizes: Sequence[int], repeats: int) -> list[Record]:
+    """Sweeps of jobs that do nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        arms = {str(jobs): partial(composed, jobs, Path(folder)) for jobs in sizes}
+        return interleave(arms, repeats)
+
+
+def composed(jobs: int, folder: Path) -> Record:
+    """A sweep over so many seeds that trains nothing."""
+    finished = succeeded(["-c", IDLE, "-m", *WORDS, seeds(jobs), f"hydra.sweep.dir={folder}"], folder)
+    return {"jobs": jobs, "cpu": finished.cpu, "wall": finished.wall}
+
+
+def seeds(jobs: int) -> str:
+    """The setting that makes so many jobs."""
+    return f"seed={','.join(map(str, range(jobs)))}"
 
 
 def slopes(records: list[Record], key: str) -> list[float]:

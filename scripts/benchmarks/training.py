@@ -19,6 +19,7 @@ where a long run spends a few hundredths of its time on it: then `vaelab` is so 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import lightning as L
 import torch
@@ -38,7 +40,7 @@ from benchmarks._pythae import Pythae, pythae_or_none
 from benchmarks._table import Options, Record, Table, digits, ratios, spread
 from benchmarks._timing import interleave, timed, unseen
 from vaelab.data.module import EVALUATION_BATCH
-from vaelab.train import quieten_lightning
+from vaelab.train import look_for_gpus_once, quieten_lightning
 
 REFERENCE = "by hand"
 # One optimizer without a schedule, no clipping, constant beta: what every arm can do.
@@ -176,7 +178,8 @@ def with_lightning(problem: Problem, folder: Path) -> Fit:
     trainer = L.Trainer(max_epochs=problem.epochs, accelerator="cpu", default_root_dir=folder)
 
     def fit() -> Record:
-        trainer.fit(model, train, val)
+        with mock.patch.dict(os.environ, PYTORCH_NVML_BASED_CUDA_CHECK="1"):  # as importing Lightning leaves it
+            trainer.fit(model, train, val)
         return {"steps": trainer.global_step}
 
     return Fit(fit, variant)
@@ -209,6 +212,7 @@ def measure(options: Options) -> Table:
     table = Table("Training: processor time of a whole fit, in units of a loop by hand", [*columns, "pythae"])
     names = [name for name in WORKLOADS if options.wants(name)]
     quieten_lightning()
+    look_for_gpus_once()
     with tempfile.TemporaryDirectory() as files, pythae_or_none(table) as pythae:
         for name in names:
             measure_workload(table, name, options, pythae, Path(files))

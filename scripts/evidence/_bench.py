@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from benchmarks._timing import peak_mb
 
 from evidence._claims import NONE, Claim, Range, beside, of_seeds
 
@@ -27,11 +30,12 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """A command that is done: the folder that it filled, its measures and how long it took."""
+    """A command that is done: the folder that it filled, its measures, how long it took, the most memory it held."""
 
     folder: Path
     metrics: dict[str, float]
     seconds: float
+    peak_mb: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -139,26 +143,30 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             done.unlink(missing_ok=True)
             source = [] if of is None else [f"run={quoted(of.folder)}"]
-            seconds = run(script, [*words, *source, f"{place}={quoted(folder)}"], folder.with_suffix(".log"))
-            done.write_text(json.dumps(asked | {"seconds": seconds}) + "\n")
+            took = run(script, [*words, *source, f"{place}={quoted(folder)}"], folder.with_suffix(".log"))
+            done.write_text(json.dumps(asked | took) + "\n")
         measured = read(folder / result) if result == "metrics.json" else {}
-        return Made(folder, measured, read(done)["seconds"])
+        known = read(done)
+        return Made(folder, measured, known["seconds"], known.get("peak_mb", math.nan))
 
 
-def run(script: str, words: list[str], log: Path) -> float:
-    """Run one of the doors; the seconds that it took. Raises `CommandError` if it failed."""
+def run(script: str, words: list[str], log: Path) -> dict[str, float]:
+    """Run one of the doors; its `seconds` and `peak_mb`. Raises `CommandError` if it failed."""
     print(f"  {script} {' '.join(words[:-1])}", end="", flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     with log.open("w") as file:
         command = [sys.executable, str(SCRIPTS / script), *words]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        status = subprocess.run(command, env=environment, stdout=file, stderr=subprocess.STDOUT).returncode
+        with subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT) as child:
+            # This way of waiting tells how much memory it took.
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
     print(f"  {'failed' if status else f'{seconds:.0f} s'}", flush=True)
     if status:
         raise CommandError(f"{script} failed: {reason(log.read_text(errors='replace'))} (all of it in {log})")
-    return seconds
+    return {"seconds": seconds, "peak_mb": peak_mb(used)}
 
 
 def reason(told: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import functools
+import logging
 import os
 import re
 import sys
@@ -26,18 +28,50 @@ DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
+UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
+
+
+def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
+    """`run` as all that a process does: once everything is closed, it ends at once.
+
+    Python would first take apart what torch and Lightning are made of, piece by piece, for more than a second.
+    """
+    status: Any = 1
+
+    def leave() -> None:
+        logging.shutdown()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BrokenPipeError:
+            os._exit(status or UNREAD)
+        except OSError:
+            os._exit(status or 1)
+        os._exit(status)
+
+    # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
+    atexit.register(leave)
+    try:
+        run(job, config_name)
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code or 0
+        raise
 
 
 def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `configs/<config_name>.yaml` with the command line's overrides and do the job with it.
 
-    Exit status: 0 done, 1 a mistake that the user can mend (one line says which), 130 and 143 interrupted.
+    Exit status: 0 done, 1 a mistake that the user can mend (one line says which), 130 and 143 interrupted, 141 the
+    output has no reader any more.
     """
     # Hydra then hands every exception on instead of printing it in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     try:
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
+    except BrokenPipeError:
+        sys.exit(UNREAD)
     except Exception as error:
         mistake = as_mistake(error, config_name)
         if mistake is None:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from threadpoolctl import threadpool_limits
 
 from vaelab import __version__
 from vaelab.config import build, check_settings
@@ -121,11 +122,19 @@ def _tried(optimizer: DictConfig) -> Any:
 
 
 def set_threads(threads: int | None) -> None:
-    """Let torch use so many threads; None leaves its own choice. Raises `UserError` below one."""
-    if threads is not None:
-        if threads < 1:
-            raise UserError(f"threads must be at least 1, not {threads}")
-        torch.set_num_threads(threads)
+    """Let torch and the linear algebra of numpy, scipy and scikit-learn use so many threads; None leaves it to them.
+
+    Raises:
+        UserError: below one.
+    """
+    if threads is None:
+        return
+    if threads < 1:
+        raise UserError(f"threads must be at least 1, not {threads}")
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    # That was for what is loaded; what is yet to be imported reads these.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
 
 # The directory ----------------------------------------------------------------------------------------------------

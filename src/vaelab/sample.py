@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaelab.cli import run
+from vaelab.cli import program
 from vaelab.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """`vaelab-sample`."""
-    run(sample, "sample")
+    program(sample, "sample")
 
 
 def sample(config: DictConfig) -> None:

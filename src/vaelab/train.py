@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaelab.cli import run
+from vaelab.cli import program
 from vaelab.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ ACCELERATION = ("tf32", "compile")
 
 def main() -> None:
     """`vaelab-train`."""
-    run(train, "train")
+    program(train, "train")
 
 
 def train(config: DictConfig) -> float:
@@ -79,6 +79,16 @@ def import_frameworks() -> None:
         gc.enable()
         # Some libraries count what is left of them when the process ends.
         atexit.register(gc.unfreeze)
+    look_for_gpus_once()
+
+
+def look_for_gpus_once() -> None:
+    """Let torch ask CUDA whether there is a GPU, which remembers.
+
+    Lightning has it ask the driver's library, for the sake of processes that fork, which vaelab's do not. Optimizers
+    ask in every step, and without a GPU that library is looked for on the disk each time: a twentieth of a small step.
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def open_run(config: DictConfig) -> tuple[Path, DictConfig]:

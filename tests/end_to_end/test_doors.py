@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -46,6 +49,54 @@ def test_a_mistake_is_told_without_what_is_heavy(vaelab, tmp_path):
     done = vaelab.process("-c", SPY.format(door="train"), "latent=gausian", cwd=tmp_path)
     assert done.status == 1
     assert "HEAVY []" in done.out
+
+
+JOB = """
+import atexit, sys
+from vaelab.cli import program
+from vaelab.errors import Interrupted, UserError
+
+class Large:
+    def __del__(self):
+        print("taken apart")
+
+kept = Large()
+
+def job(config):
+    atexit.register(print, "closed")
+    print("said", end=" ")
+    {}
+
+program(job, "train")
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("pass", 0),
+        ("raise UserError('wrong')", 1),
+        ("raise ZeroDivisionError", 1),
+        ("raise Interrupted('stopped', 143)", 143),
+        ("raise KeyboardInterrupt", 130),
+        ("sys.exit(7)", 7),
+    ],
+)
+def test_a_process_closes_what_is_open_keeps_its_status_and_takes_nothing_apart(vaelab, tmp_path, end, status):
+    done = vaelab.process("-c", JOB.format(end), cwd=tmp_path)
+    assert done.status == status, done.err
+    assert done.out == "said closed\n"
+    assert ("Traceback" in done.err) == ("Zero" in end)
+
+
+@pytest.mark.parametrize("words", ["--help", "--cfg job"])
+def test_output_that_nobody_reads_ends_the_program_without_a_word(tmp_path, words):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "vaelab.train", *words.split()]
+    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def measures(run):

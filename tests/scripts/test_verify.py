@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-RECIPES = {"sine", "radio", "channel", "digits", "objective", "mnist", "ecg"}
+RECIPES = {"sine", "stream", "radio", "channel", "digits", "objective", "mnist", "ecg"}
 
 # A door that trains nothing: it counts its calls and writes what the settings say.
 TRAIN = """

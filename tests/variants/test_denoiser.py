@@ -222,7 +222,8 @@ def test_doubt_is_the_spread_of_decoded_draws_the_same_each_time(doubtful):
 @pytest.mark.parametrize("noise", ["uniform", "cosine"])
 def test_each_noise_has_an_experiment_of_its_own(tiny, noise):
     own, same = tiny(f"radio_{noise}"), tiny("radio", f"dataset.noise={noise}")
-    assert own.config == same.config and torch.equal(own.data().items.raw, same.data().items.raw)
+    assert own.config.dataset == same.config.dataset
+    assert torch.equal(own.data().items.raw, same.data().items.raw)
 
 
 def test_signals_of_ones_own_are_measured_as_signals_not_as_pulses(tiny, tmp_path):

@@ -128,9 +128,11 @@ def _harmonic_distortion(wave: Tensor, cycles: float) -> Tensor:
 def _frequency(wave: Tensor, padding: int = 8) -> Tensor:
     """Cycles in a wave of its strongest frequency: a parabola through the peak of the padded log spectrum."""
     window = torch.blackman_window(wave.shape[1], dtype=wave.dtype, device=wave.device)
-    level = torch.fft.rfft(wave * window, n=padding * wave.shape[1]).abs()
-    peak = level.argmax(1, keepdim=True)
-    around = (level.gather(1, (peak + k).clamp(0, level.shape[1] - 1)) for k in (-1, 0, 1))
-    left, top, right = (torch.log(value + FLOOR) for value in around)
+    spectrum = torch.fft.rfft(wave * window, n=padding * wave.shape[1])
+    # Powers, which need no root.
+    power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
+    peak = power.argmax(1, keepdim=True)
+    around = (power.gather(1, (peak + k).clamp(0, power.shape[1] - 1)) for k in (-1, 0, 1))
+    left, top, right = (torch.log(value + FLOOR**2) for value in around)
     shift = ((left - right) / (2 * (left - 2 * top + right))).nan_to_num()
     return (peak + shift).clamp(min=0).squeeze(1) / padding

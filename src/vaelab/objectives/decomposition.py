@@ -45,5 +45,12 @@ def decompose(posterior: Posterior, latent: Latent, codes: Tensor) -> Decomposit
 def _mixture(posterior: Posterior, codes: Tensor) -> tuple[Tensor, Tensor]:
     """Log density of codes `(rows, code_size)` under the mixture: jointly `(rows,)`, by dimension `(rows, dim)`."""
     pairs = posterior.log_density(codes.unsqueeze(1))
-    n = math.log(pairs.shape[1])
-    return pairs.sum(-1).logsumexp(1) - n, pairs.logsumexp(1) - n
+    joint = _log_mean_exp(pairs.sum(-1))
+    # A single dimension is all of the code.
+    return joint, joint.unsqueeze(1) if pairs.shape[-1] == 1 else _log_mean_exp(pairs)
+
+
+def _log_mean_exp(x: Tensor) -> Tensor:
+    """Over dimension 1. Shares below exp(-80) change nothing, but as subnormal numbers would take 20 times as long."""
+    floor = x.detach().amax(1, keepdim=True) - 80
+    return x.clamp(min=floor).logsumexp(1) - math.log(x.shape[1])

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 
+BLOCK = 256  # waves made at once, to stay near the cache
+
 
 def sine_waves(phase: Tensor, *, samples: int, cycles: float, amplitude: float = 1.0) -> Tensor:
     """Return `amplitude * sin(2 pi cycles t / samples + phase)` for t = 0 … samples - 1.
@@ -25,5 +27,8 @@ def sine_waves(phase: Tensor, *, samples: int, cycles: float, amplitude: float =
     """
     if not 0 < cycles < samples / 2:
         raise UserError(f"cycles={cycles} must lie between 0 and half of samples={samples}")
-    turn = torch.arange(samples, dtype=phase.dtype, device=phase.device) * (cycles / samples)
-    return amplitude * torch.sin(2 * pi * turn + phase[:, None, None])
+    turn = 2 * pi * (torch.arange(samples, dtype=phase.dtype, device=phase.device) * (cycles / samples))
+    waves = phase.new_empty(len(phase), 1, samples)
+    for some, start in zip(waves.split(BLOCK), phase[:, None, None].split(BLOCK), strict=True):
+        torch.add(turn, start, out=some).sin_().mul_(amplitude)
+    return waves
