@@ -202,7 +202,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
-        raise UserError(f"trainer and accelerator do not fit this machine: {reason} Try accelerator=cpu") from error
+        raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
@@ -212,13 +212,18 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     """The optimizer steps that the settings ask for; known before the trainer has seen the data.
 
     Raises:
-        UserError: if there are none.
+        UserError: if there are none, or they are not to be counted so.
     """
     from vaelab.variants.base import FOREVER
 
+    if trainer.accumulate_grad_batches < 1:
+        raise UserError(f"trainer.accumulate_grad_batches must be at least 1, not {trainer.accumulate_grad_batches}")
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
     limit = trainer.limit_train_batches
     batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+    every = trainer.val_check_interval
+    if isinstance(every, int) and every > batches and trainer.check_val_every_n_epoch is not None:
+        raise UserError(f"trainer.val_check_interval={every}: an epoch has {batches} batches; give at most as many")
     epochs = FOREVER if trainer.max_epochs in (None, -1) else trainer.max_epochs
     steps = min(-(-batches // trainer.accumulate_grad_batches) * (epochs or 0), FOREVER)
     steps = steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
@@ -232,13 +237,19 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
 
     Raises:
         Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
+        UserError: if there is no checkpoint, or it is of a later epoch than the last that is asked for.
     """
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
     last = directory / "checkpoints" / "last.ckpt"
     if resume and not last.is_file():
         raise UserError(f"{directory} has no checkpoints/last.ckpt to resume from: start a new run")
     began = time.perf_counter()
     try:
         trainer.fit(variant, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+    except MisconfigurationException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{reason} Give trainer.max_epochs more" if resume else reason) from error
     except SystemExit:
         stopped_by = trainer.checkpoint_callback.stopped_by  # type: ignore[union-attr]
         if stopped_by is None:

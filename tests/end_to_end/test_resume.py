@@ -198,3 +198,12 @@ def test_resume_refuses_to_change_the_model(vaelab, words, tmp_path, change):
     refused = vaelab.train(f"resume={run}", change, figures=False)
     assert refused.status == 1
     assert refused.complaint
+
+
+def test_resume_to_fewer_epochs_than_are_done_is_refused(vaelab, words, tmp_path):
+    run = tmp_path / "run"
+    vaelab.train(*words("sine"), "trainer.max_epochs=3", f"hydra.run.dir={run}", figures=False).done()
+    before = (run / "metrics.json").read_bytes()
+    told = vaelab.train(f"resume={run}", "trainer.max_epochs=1", figures=False).complaint
+    assert "max_epochs=1" in told and "Give trainer.max_epochs more" in told
+    assert (run / "metrics.json").read_bytes() == before
