@@ -189,13 +189,14 @@ class WrappedNormalPosterior:
         gap = torch.remainder(gap + math.pi, 2 * math.pi) - math.pi
         # What is left out lies (2 · most + 1) half turns away, beyond six of the widest sigma.
         most = math.ceil(max((6 * float(self.sigma.detach().max()) / math.pi - 1) / 2, 0))
+        variance = self.sigma.square()
+        nearest = gaussian_log_density(gap, torch.zeros_like(gap), variance)
         if most == 0:
-            return gaussian_log_density(gap, torch.zeros_like(gap), self.sigma.square())
-        turns = 2 * math.pi * torch.arange(-most, most + 1, device=code.device)
-        log_density = gaussian_log_density(
-            gap.unsqueeze(-1) + turns, torch.zeros_like(gap).unsqueeze(-1), self.sigma.square().unsqueeze(-1)
-        )
-        return torch.logsumexp(log_density, dim=-1)
+            return nearest
+        # The density a few turns further, in units of that at the gap itself, which is the largest.
+        turns = [2 * math.pi * k for k in range(-most, most + 1) if k]
+        further = (torch.exp((-turn * (gap + turn / 2) / variance).clamp(min=-80)) for turn in turns)
+        return nearest + torch.log1p(sum(further, torch.zeros(())))
 
 
 def _wide_entropy(sigma: Tensor, smallest: float, points: int = 64, terms: int = 12) -> Tensor:
