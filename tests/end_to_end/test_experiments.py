@@ -127,6 +127,7 @@ NEEDS = {
     "architecture=resnet2d": ("digits", ["architecture.widths=[4]"]),
     "architecture=lstm": ("sine", ["architecture.width=4"]),
     "architecture=unet1d": ("radio", ["architecture.widths=[4,8]", "architecture.kernel_size=3"]),
+    "architecture=unet1d_extremes": ("radio", ["architecture.widths=[4,8]", "architecture.kernel_size=3"]),
 }
 FILES = {
     "audio_folder": (
