@@ -36,26 +36,30 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
 
     Python would first take apart what torch and Lightning are made of, piece by piece, for more than a second.
     """
-    status: Any = 1
+    status = 1
 
     def leave() -> None:
         logging.shutdown()
         try:
             sys.stdout.flush()
-            sys.stderr.flush()
         except BrokenPipeError:
             os._exit(status or UNREAD)
-        except OSError:
+        except OSError as error:
+            if status == 0:
+                print(f"vaelab: {as_mistake(error, config_name) or error}", file=sys.stderr)
             os._exit(status or 1)
         os._exit(status)
 
+    # Started without an output, it has one that goes nowhere.
+    sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
     # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
     atexit.register(leave)
     try:
         run(job, config_name)
         status = 0
     except SystemExit as leaving:
-        status = leaving.code or 0
+        # As Python has it: nothing is 0, and words, which it prints, are 1.
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         raise
 
 

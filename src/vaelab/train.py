@@ -212,7 +212,7 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     """The optimizer steps that the settings ask for; known before the trainer has seen the data.
 
     Raises:
-        UserError: if there are none, or they are not to be counted so.
+        UserError: if there are none, or a setting of theirs asks for the impossible.
     """
     from vaelab.variants.base import FOREVER
 
@@ -249,7 +249,7 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
         trainer.fit(variant, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     except MisconfigurationException as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{reason} Give trainer.max_epochs more" if resume else reason) from error
+        raise UserError(f"{reason} Give more" if "max_epochs=" in reason else reason) from error
     except SystemExit:
         stopped_by = trainer.checkpoint_callback.stopped_by  # type: ignore[union-attr]
         if stopped_by is None:

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -80,6 +81,7 @@ program(job, "train")
         ("raise Interrupted('stopped', 143)", 143),
         ("raise KeyboardInterrupt", 130),
         ("sys.exit(7)", 7),
+        ("sys.exit('in words')", 1),
     ],
 )
 def test_a_process_closes_what_is_open_keeps_its_status_and_takes_nothing_apart(vaelab, tmp_path, end, status):
@@ -97,6 +99,23 @@ def test_output_that_nobody_reads_ends_the_program_without_a_word(tmp_path, word
     done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_output_that_finds_no_room_is_told_in_one_line(tmp_path):
+    # Little enough to be written at the very end.
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "vaelab.train", "--help"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vaelab: No space left on device") and done.stderr.count("\n") == 1
+
+
+def test_a_command_without_an_output_does_its_job(tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m vaelab.train --cfg job >&-"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def measures(run):

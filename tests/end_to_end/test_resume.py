@@ -205,5 +205,5 @@ def test_resume_to_fewer_epochs_than_are_done_is_refused(vaelab, words, tmp_path
     vaelab.train(*words("sine"), "trainer.max_epochs=3", f"hydra.run.dir={run}", figures=False).done()
     before = (run / "metrics.json").read_bytes()
     told = vaelab.train(f"resume={run}", "trainer.max_epochs=1", figures=False).complaint
-    assert "max_epochs=1" in told and "Give trainer.max_epochs more" in told
+    assert "max_epochs=1" in told and told.endswith("Give more")
     assert (run / "metrics.json").read_bytes() == before
