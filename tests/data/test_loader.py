@@ -5,7 +5,7 @@ import torch
 
 from vaelab.data.codecs.picture import PictureCodec
 from vaelab.data.codecs.signal import SignalCodec
-from vaelab.data.loader import IndexLoader, Store, stream_seed
+from vaelab.data.loader import IndexLoader, Store
 
 N = 23
 
@@ -148,9 +148,3 @@ def test_flipping_mirrors_about_half_of_the_pictures_left_to_right_and_target_wi
         assert (same | mirrored).all()
         flipped += int(mirrored.sum())
     assert 0.4 < flipped / (20 * N) < 0.6
-
-
-def test_each_position_has_a_random_stream_of_its_own():
-    seeds = {stream_seed(a, b, c) for a in range(10) for b in range(-1, 10) for c in range(10)}
-    assert len(seeds) == 10 * 11 * 10 and all(0 <= seed < 2**63 for seed in seeds)
-    assert stream_seed(1, 2) != stream_seed(2, 1)

@@ -66,6 +66,7 @@ def test_decoded_channels_share_one_fading_and_drawn_ones_have_each_their_own(or
     shared, own = oracle.variant.decode(codes), oracle.variant.draw(codes, seed=1)
     assert torch.equal(shared[0], shared[299]) and not torch.equal(own[0], own[1])
     assert torch.equal(shared[:1], oracle.variant.decode(codes[:1]))
+    assert torch.equal(shared, oracle.variant.decode(codes, chunk=1))
     # Drawn taps have the decoded deviations; those are the decoder's exponentials.
     sigma = oracle.variant.decoder(codes[:1]).exp()[0, :, :12]
     assert torch.allclose(own.std(0)[:, :12], sigma, rtol=0.25, atol=0.04)

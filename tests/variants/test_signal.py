@@ -76,6 +76,18 @@ def test_figures_are_drawn_of_items_samples_and_paths(tiny):
     assert plt.get_fignums() == []
 
 
+def test_codes_are_decoded_in_chunks_of_any_size_and_into_a_given_place(tiny):
+    variant = tiny("sine").variant
+    codes = variant.latent.prior_sample(7)
+    with torch.no_grad():
+        expected = variant.likelihood.mean(variant.params(codes))
+    place = torch.full((7, *variant.shape), torch.nan)
+    assert variant.decode(codes, 3, place) is place
+    torch.testing.assert_close(place, expected)
+    torch.testing.assert_close(variant.decode(codes), expected)
+    assert variant.decode(codes[:0]).shape == (0, *variant.shape)
+
+
 def test_signals_that_are_no_sines_are_refused_by_the_sine_variant_in_one_line(tiny, monkeypatch):
     from vaelab.data.sources.sine import Sine
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vaelab.data.batch import Batch
 from vaelab.data.codecs.base import Codec
+from vaelab.seeding import stream_seed
 
 
 @dataclass
@@ -32,15 +33,6 @@ class Store:
         """The same items on a device; copies only of what was elsewhere."""
         tensors = (self.x, self.target, self.label, self.level, self.index)
         return Store(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # type: ignore[arg-type]
-
-
-def stream_seed(*numbers: int) -> int:
-    """One 63-bit seed from several small numbers, so that each (seed, epoch, batch) has a stream of its own."""
-    state = 0x9E3779B97F4A7C15
-    for number in numbers:
-        state = (state ^ (number + 1)) * 0xD1342543DE82EF95 % 2**64
-        state ^= state >> 29
-    return state >> 1
 
 
 class IndexLoader:

@@ -27,23 +27,31 @@ class Ring:
         """How many items it takes without losing one."""
         return len(self.store) - self.held
 
-    def write(self, items: np.ndarray) -> None:
-        """Append `(k, *shape)`; where there is no room the oldest give way, and are counted."""
+    def claim(self, n: int) -> np.ndarray:
+        """The slots of the next `n` items, to be written at once; fewer where the end of the memory comes between.
+
+        Where there is no room the oldest items give way, and are counted.
+        """
         size = len(self.store)
-        lost, skipped = max(0, len(items) - self.free), max(0, len(items) - size)
-        at = (self.start + self.held + skipped) % size
-        kept = items[skipped:]
-        before_end = min(len(kept), size - at)
-        self.store[at : at + before_end] = kept[:before_end]
-        self.store[: len(kept) - before_end] = kept[before_end:]
+        at = (self.start + self.held) % size
+        n = min(n, size - at)
+        lost = max(0, n - self.free)
         self.start = (self.start + lost) % size
-        self.held += len(items) - lost
+        self.held += n - lost
         self.overwritten += lost
+        return self.store[at : at + n]
+
+    def write(self, items: np.ndarray) -> None:
+        """Append `(k, *shape)`, as `claim` has it."""
+        while len(items):
+            slots = self.claim(len(items))
+            slots[:] = items[: len(slots)]
+            items = items[len(slots) :]
 
     def read(self, n: int) -> np.ndarray:
         """Take the oldest `n` items, or as many as there are: `(k, *shape)`, good until the next write.
 
-        They are copied only where they go round the end: a copy would cost as much as a tenth of decoding them.
+        They are copied only where they go round the end.
         """
         n, size = min(n, self.held), len(self.store)
         start, end = self.start, self.start + n
@@ -71,7 +79,7 @@ class Factory:
 
     Args:
         draw: k to the next k codes, `(k, *code_shape)` float32.
-        decode: codes `(k, *code_shape)` to items `(k, *shape)` float32.
+        decode: writes the items of codes `(k, *code_shape)` into an array `(k, *shape)` float32.
         code_shape: of one code.
         shape: of one decoded item.
         n: how many codes are made; None for no end.
@@ -85,7 +93,7 @@ class Factory:
     def __init__(
         self,
         draw: Callable[[int], np.ndarray],
-        decode: Callable[[np.ndarray], np.ndarray],
+        decode: Callable[[np.ndarray, np.ndarray], object],
         *,
         code_shape: tuple[int, ...],
         shape: tuple[int, ...],
@@ -132,6 +140,9 @@ class Factory:
 
     def _decode(self) -> None:
         codes = self.emptying.read(min(self.chunk, self.items.free) if self.blocks else self.chunk)
-        if len(codes):
-            self.items.write(self.decode(codes))
-            self.decoded += len(codes)
+        self.decoded += len(codes)
+        while len(codes):
+            # Into their place, since a copy would cost as much as a twentieth of decoding.
+            slots = self.items.claim(len(codes))
+            self.decode(codes[: len(slots)], slots)
+            codes = codes[len(slots) :]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 from vaelab.objectives.latents import Latent
+from vaelab.seeding import seeded
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -57,12 +58,11 @@ def code_sampler(density: Density, *, latent: Latent, codes: Tensor | None, seed
 
 
 def _seeded(draw: Callable[[int], Tensor]) -> Sampler:
-    def seeded(n: int, seed: int) -> Tensor:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+    def of_seed(n: int, seed: int) -> Tensor:
+        with seeded(seed):
             return draw(n)
 
-    return seeded
+    return of_seed
 
 
 def _mixture(codes: Tensor, seed: int, components: int = 20) -> GaussianMixture:

@@ -14,6 +14,7 @@ from vaelab.data.batch import Batch
 from vaelab.errors import UserError
 from vaelab.objectives.importance import importance_bounds, log_weights
 from vaelab.run import Run
+from vaelab.seeding import seeded
 from vaelab.tasks.base import Output
 
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -59,8 +60,7 @@ class Likelihood:
         variant, rows = run.variant, []
         pairs = list(zip(items.x.split(1), items.target.split(1), strict=True))
         console = Console(file=sys.stderr)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed, variant.device):
             for x, target in track(pairs, "importance weights", console=console, disable=not console.is_terminal):
                 posterior = variant.posterior(x.to(variant.device))
                 seen = target.to(variant.device)

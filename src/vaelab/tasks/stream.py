@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.loader import stream_seed
 from vaelab.data.ring import Factory, Overflow
 from vaelab.data.writers import (
     WAV_BYTES,
@@ -35,6 +34,7 @@ from vaelab.data.writers import (
 from vaelab.errors import Interrupted, UserError
 from vaelab.objectives.densities import Density, code_sampler
 from vaelab.run import Run
+from vaelab.seeding import stream_seed
 from vaelab.tasks.base import Output
 from vaelab.tasks.prior import FITTED_ON
 from vaelab.tasks.traverse import drawable
@@ -258,9 +258,10 @@ class Line:
         return f"{self.factory.taken:,} {self.run.signature.kind}s: {self.counted()}, {self.pace()[0]:,.0f} a second"
 
 
-def decode_codes(variant: VAE, codes: np.ndarray) -> np.ndarray:
-    """Codes `(k, code_size)` to encoded items `(k, *shape)`, all at once."""
-    return variant.decode(torch.from_numpy(codes), len(codes)).numpy()
+def decode_codes(variant: VAE, codes: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Codes `(k, code_size)` to encoded items `(k, *shape)`, all at once; into `out` where it is given."""
+    into = None if out is None else torch.from_numpy(out)
+    return variant.decode(torch.from_numpy(codes), len(codes), into).numpy()
 
 
 @torch.inference_mode()

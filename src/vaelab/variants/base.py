@@ -10,9 +10,9 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from vaelab.data.loader import stream_seed
 from vaelab.errors import UserError
 from vaelab.objectives.base import Drawn
+from vaelab.seeding import reseed, seeded, stream_seed
 from vaelab.variants.tally import Tally
 
 if TYPE_CHECKING:
@@ -148,16 +148,21 @@ class VAE(L.LightningModule):
         return self.schedule(step, self.total_steps)
 
     @torch.inference_mode()
-    def decode(self, codes: Tensor, chunk: int = 256) -> Tensor:
-        """Expected x, encoded, on the CPU: `(n, code_size)` → `(n, *shape)`."""
-        parts = [self.likelihood.mean(self.params(part.to(self.device))).cpu() for part in codes.split(chunk)]
-        return torch.cat(parts)
+    def decode(self, codes: Tensor, chunk: int = 256, out: Tensor | None = None) -> Tensor:
+        """Typical x, encoded, on the CPU: `(n, code_size)` → `(n, *shape)`, written into `out` where it is given."""
+        out = torch.empty(len(codes), *self.shape) if out is None else out
+        for part, place in zip(codes.split(chunk), out.split(chunk), strict=True):
+            place.copy_(self.typical(self.params(part.to(self.device))))
+        return out
+
+    def typical(self, params: Tensor) -> Tensor:
+        """What stands for all x, encoded, with these parameters: their expectation, `(batch, *shape)`."""
+        return self.likelihood.mean(params)
 
     @torch.inference_mode()
     def draw(self, codes: Tensor, seed: int) -> Tensor:
         """As `decode`, with one draw from the likelihood instead of its mean."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             parts = [self.likelihood.sample(self.params(part.to(self.device)).cpu()) for part in codes.split(256)]
         return torch.cat(parts)
 
@@ -255,10 +260,7 @@ class VAE(L.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
 
     def _seed(self, *position: int) -> None:
-        seed = stream_seed(self.seed, *position)
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        reseed(stream_seed(self.seed, *position), self.device)
 
     def configure_optimizers(self) -> Any:  # noqa: D102
         total = self.trainer.estimated_stepping_batches

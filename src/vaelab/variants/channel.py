@@ -11,6 +11,7 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.objectives.densities import Density, sample_codes
 from vaelab.objectives.likelihoods import ZeroMeanGaussian
+from vaelab.seeding import seeded
 from vaelab.variants.base import BASELINE_ITEMS, Examined, Parts
 from vaelab.variants.signal import SignalVAE
 
@@ -69,16 +70,13 @@ class ChannelVAE(SignalVAE):
             x = 0.25 * torch.log(x.square() + self.likelihood.min_sigma**2)
         return super().posterior(x)
 
-    @torch.inference_mode()
-    def decode(self, codes: Tensor, chunk: int = 256) -> Tensor:
-        """One realisation for each code, encoded, on the CPU, all with the same fading: `(n, *shape)`."""
-        params = torch.cat([self.params(part.to(self.device)).cpu() for part in codes.split(chunk)])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return torch.vmap(self.likelihood.sample, randomness="same")(params)
+    def typical(self, params: Tensor) -> Tensor:
+        """A realisation, since the mean of fading is nothing; each with the same fading: `(batch, *shape)`."""
+        with seeded(self.seed):
+            return torch.vmap(self.likelihood.sample, randomness="same")(params.cpu())
 
     def examine(self, batches: Iterable[Batch], limit: int) -> Examined:
-        """As for every variant, each reconstruction a realisation, since the mean of fading is nothing."""
+        """As for every variant, each reconstruction a realisation."""
         examined = super().examine(batches, limit)
         return examined._replace(reconstruction=self.decode(examined.code))
 
