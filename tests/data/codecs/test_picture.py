@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vaelab.data.codecs.picture import PictureCodec
+from vaelab.data.codecs.picture import PictureCodec, drawn_white
 from vaelab.errors import UserError
 
 
@@ -26,6 +26,25 @@ def test_dynamic_binarisation_draws_anew_each_time_with_the_grey_as_its_mean():
     one, two = (codec.encode(raw, generator=rng).x for _ in range(2))
     assert set(one.unique().tolist()) == {0, 1} and not one.equal(two)
     assert one.mean() == pytest.approx(64 / 255, abs=0.01)
+
+
+def test_each_grey_is_white_as_often_as_it_is_bright_and_in_no_order():
+    rng, n = torch.Generator().manual_seed(0), 20_000
+    drawn = drawn_white(greys().flatten().repeat(n, 1), rng).float()
+    p = torch.arange(256) / 255
+    assert drawn[:, 0].sum() == 0 and drawn[:, 255].sum() == n
+    deviations = (drawn.mean(0) - p)[1:-1] / (p * (1 - p) / n).sqrt()[1:-1]
+    assert deviations.abs().max() < 4.5 and 0.8 < deviations.square().mean() < 1.25
+    # Neighbours, in the row and below each other, know nothing of each other.
+    free = (drawn - p)[:, 1:-1] / (p * (1 - p)).sqrt()[1:-1]
+    assert (free[:, 1:] * free[:, :-1]).mean().abs() < 0.002 and (free[1:] * free[:-1]).mean().abs() < 0.002
+
+
+def test_the_second_byte_decides_where_the_first_does_not(monkeypatch):
+    raw, at = torch.tensor([7, 7, 7, 8, 6], dtype=torch.uint8), torch.Generator()
+    bytes_ = torch.tensor([7, 7, 7, 7, 7, 6, 7, 8, 0, 255, *[0] * 6], dtype=torch.uint8)
+    monkeypatch.setattr(torch.Tensor, "random_", lambda words, *_, generator: bytes_.view(torch.int64))
+    assert drawn_white(raw, at).tolist() == [True, False, False, True, False]
 
 
 def test_dynamic_binarisation_without_a_generator_is_its_expectation():
