@@ -29,27 +29,30 @@ WIDEST_CODE = 1024
 class Board(L.Callback):
     """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs.
 
-    `every_epochs` None draws whenever it has cost less than `SHARE` of the time so far: a short run has its pictures at
-    its end alone, and a long one never waits for them. Without `figures` there are none.
+    `every_epochs` None draws whenever pictures, with these, will have cost at most `SHARE` of the time so far: a short
+    run has its pictures at its end alone, and a long one never waits for them. Without `figures` there are none.
     """
 
-    SHARE: ClassVar[float] = 0.03
+    SHARE: ClassVar[float] = 0.02
     # Seconds that the first drawing takes, with what it imports.
-    FIRST: ClassVar[float] = 0.5
+    FIRST: ClassVar[float] = 1.0
 
     def __init__(self, data: DataModule, every_epochs: int | None, figures: bool = True) -> None:
         if every_epochs is not None and every_epochs < 1:
             raise UserError(f"report.every_epochs must be at least 1, or null, not {every_epochs}")
         self.data, self.every_epochs, self.figures = data, every_epochs, figures
-        self.began, self.spent = time.monotonic(), self.FIRST
+        self._restart()
+
+    def _restart(self) -> None:
+        self.began, self.spent, self.latest = time.monotonic(), 0.0, self.FIRST
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        self.began, self.spent = time.monotonic(), self.FIRST
+        self._restart()
 
     def _due(self, epoch: int) -> bool:
         if self.every_epochs is not None:
             return epoch % self.every_epochs == 0
-        return self.spent < self.SHARE * (time.monotonic() - self.began)
+        return self.spent + self.latest <= self.SHARE * (time.monotonic() - self.began)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
@@ -64,7 +67,8 @@ class Board(L.Callback):
             for name, figure in draw(module, examined).items():
                 add_picture(writer, name, png(figure), step)
             add_sounds(writer, module, examined, step)
-            self.spent += time.monotonic() - began
+            self.latest = time.monotonic() - began
+            self.spent += self.latest
 
 
 def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
