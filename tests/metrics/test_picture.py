@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vaelab.metrics.picture import picture_measures, psnr_db, sharpness_ratio, ssim
+from vaelab.metrics.picture import picture_baselines, picture_measures, psnr_db, sharpness_ratio, ssim
 
 
 def pictures(*shape):
@@ -70,10 +70,10 @@ def test_real_digits_stand_beside_pca_and_the_mean():
 
     digits = torch.tensor(load_digits().images / 16, dtype=torch.float32)[:, None]
     train, test = digits[:1500], digits[1500:]
-    measures = picture_measures(test, test, train, components=8)
+    measures = picture_measures(test, test) | picture_baselines(test, train, components=8)
     assert set(measures) == {
         *("psnr_db", "ssim", "sharpness_ratio"),
-        *("baseline/pca_psnr_db", "baseline/pca_ssim", "baseline/mean_psnr_db"),
+        *("baseline/pca_psnr_db", "baseline/pca_ssim", "baseline/pca_sharpness_ratio", "baseline/mean_psnr_db"),
     }
     assert measures["psnr_db"] > measures["baseline/pca_psnr_db"] > measures["baseline/mean_psnr_db"]
     assert measures["ssim"] == pytest.approx(1, abs=1e-5)

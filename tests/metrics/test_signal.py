@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vaelab.metrics.signal import explained_variance, rmse, signal_measures
+from vaelab.metrics.signal import explained_variance, rmse, signal_baselines, signal_measures
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_the_rmse_of_an_offset_is_the_offset(signals):
 
 
 def test_waves_of_one_frequency_are_two_dimensional_for_pca(signals):
-    measures = signal_measures(signals[60:], 0.9 * signals[60:], signals[:60], components=2)
+    measures = signal_measures(signals[60:], 0.9 * signals[60:], signals[:60])
+    measures |= signal_baselines(signals[60:], signals[:60], components=2)
     assert set(measures) == {
         *("explained_variance", "rmse"),
         *("baseline/pca_explained_variance", "baseline/pca_rmse", "baseline/mean_rmse"),

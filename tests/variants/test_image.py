@@ -27,12 +27,29 @@ def test_pca_has_as_many_components_as_the_code_has_numbers(tiny):
     assert scores[1] > scores[0] + 2
 
 
-def test_the_baselines_never_see_the_pictures_that_they_are_held_against(examined):
+def test_the_baselines_never_see_the_pictures_that_they_are_held_against(examined, tiny):
     variant, found, data = examined
-    before = variant.measures(found, data)
+    spoilt = tiny("digits").data()
     with torch.no_grad():
-        data.items.raw[data.index["test"]] = 255
-    assert variant.measures(found, data) == before
+        spoilt.items.raw[spoilt.index["test"]] = 255
+    assert variant.measures(found, spoilt) == variant.measures(found, data)
+
+
+def test_models_that_share_their_data_share_baselines_but_not_those_of_another_code(examined, tiny, monkeypatch):
+    from vaelab.metrics import picture
+
+    variant, found, data = examined
+    fits, fit = [], picture.pca_reconstruction
+    monkeypatch.setattr(picture, "pca_reconstruction", lambda *given: fits.append(given[2]) or fit(*given))
+    first = variant.measures(found, data)
+    better = variant.measures(found._replace(reconstruction=found.x), data)
+    assert fits == [3] and better["psnr_db"] > first["psnr_db"] + 20
+    assert {k: v for k, v in better.items() if "/" in k} == {k: v for k, v in first.items() if "/" in k}
+    wider = tiny("digits", "latent.dim=9").variant.measures(found, data)
+    assert fits == [3, 9] and wider["baseline/pca_psnr_db"] > first["baseline/pca_psnr_db"] + 1
+    variant.measures(found.head(40), data)
+    variant.measures(found, tiny("digits").data())
+    assert fits == [3, 9, 3, 3]
 
 
 def test_an_untrained_models_measures_are_finite_and_its_figures_drawn(examined):

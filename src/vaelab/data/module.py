@@ -1,8 +1,8 @@
 """The in-memory DataModule: a source and a codec in, batches out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
@@ -16,6 +16,7 @@ from vaelab.data.sources.base import Source
 from vaelab.data.split import SPLITS, split_items
 from vaelab.errors import UserError
 
+T = TypeVar("T")
 # One size for every evaluation: what is drawn for a batch (a binarisation) must not depend on the training's.
 EVALUATION_BATCH = 256
 
@@ -78,6 +79,7 @@ class DataModule(L.LightningDataModule):
         self.items: Items
         self.index: dict[str, Tensor] = {}
         self.stores: dict[str, Store] = {}
+        self._known: dict[Hashable, Any] = {}
 
     def prepare(self) -> Found:
         """Load, split, fit and encode; say what was found."""
@@ -109,6 +111,15 @@ class DataModule(L.LightningDataModule):
             if seen >= n:
                 break
         return Batch(*(torch.cat(fields)[:n].cpu() for fields in zip(*rows, strict=True)))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returned when it was first asked for under this key.
+
+        For what the data and the key alone decide, such as baselines: the jobs of a sweep share the data, and so these.
+        """
+        if key not in self._known:
+            self._known[key] = make()
+        return cast("T", self._known[key])
 
     def train_dataloader(self) -> IndexLoader:
         """Shuffled anew each epoch; on a resumed run exactly where it stopped."""

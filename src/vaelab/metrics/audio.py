@@ -43,20 +43,19 @@ def log_spectral_distance_db(a_db: Tensor, b_db: Tensor, range_db: float = 60.0)
     return difference.square().mean(dim=-2).sqrt().mean()
 
 
-def audio_measures(x_db: Tensor, reconstruction_db: Tensor, train_db: Tensor, components: int) -> dict[str, float]:
-    """Measures of held-out spectrograms, and those of PCA and of the mean spectrogram.
+def audio_measures(x_db: Tensor, reconstruction_db: Tensor, prefix: str = "") -> dict[str, float]:
+    """Measures of held-out spectrograms `(items, channels, bins, frames)` in dB, and what became of them."""
+    magnitudes = (10 ** (db / 20) for db in (reconstruction_db, x_db))
+    return {
+        f"{prefix}log_spectral_distance_db": float(log_spectral_distance_db(reconstruction_db, x_db)),
+        f"{prefix}spectral_convergence": float(spectral_convergence(*magnitudes)),
+    }
 
-    Args:
-        x_db: held-out originals, `(items, channels, bins, frames)` in dB.
-        reconstruction_db: shaped as `x_db`.
-        train_db: training spectrograms, `(items, channels, bins, frames)` in dB, for the baselines.
-        components: of the PCA: the size of the code that it stands beside.
-    """
-    return (
-        _pair(reconstruction_db, x_db)
-        | _pair(pca_reconstruction(train_db, x_db, components), x_db, "baseline/pca_")
-        | _pair(mean_reconstruction(train_db, x_db), x_db, "baseline/mean_")
-    )
+
+def audio_baselines(x_db: Tensor, train_db: Tensor, components: int) -> dict[str, float]:
+    """The same of the mean training spectrogram, and of PCA with as many components as the code is wide."""
+    pca, mean = pca_reconstruction(train_db, x_db, components), mean_reconstruction(train_db, x_db)
+    return audio_measures(x_db, pca, "baseline/pca_") | audio_measures(x_db, mean, "baseline/mean_")
 
 
 def griffin_lim_ceiling(
@@ -91,15 +90,7 @@ def griffin_lim_ceiling(
         true, n_iter=iterations, momentum=momentum, random_state=seed, length=chosen.shape[-1], **frames
     )
     again = np.abs(librosa.stft(heard, **frames))
-    return _pair(_to_db(again), _to_db(true), "ceiling/")
-
-
-def _pair(a_db: Tensor, b_db: Tensor, prefix: str = "") -> dict[str, float]:
-    """Both measures, named with a prefix."""
-    return {
-        f"{prefix}log_spectral_distance_db": float(log_spectral_distance_db(a_db, b_db)),
-        f"{prefix}spectral_convergence": float(spectral_convergence(10 ** (a_db / 20), 10 ** (b_db / 20))),
-    }
+    return audio_measures(_to_db(true), _to_db(again), "ceiling/")
 
 
 def _to_db(magnitude: np.ndarray) -> Tensor:

@@ -65,27 +65,22 @@ def sharpness_ratio(x: Tensor, reference: Tensor) -> Tensor:
     return _laplacian_variance(x) / _laplacian_variance(reference).clamp_min(1e-12)
 
 
-def picture_measures(x: Tensor, reconstruction: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """Measures of held-out pictures, and those of PCA with as many components and of the mean picture.
-
-    Args:
-        x: held-out originals, `(items, channels, height, width)` in [0, 1].
-        reconstruction: shaped as `x`.
-        train: training pictures, `(items, channels, height, width)`, for the baselines.
-        components: of the PCA: the size of the code that it stands beside.
-    """
-    # Outside [0, 1] there is no picture: clipping can only help PCA.
-    pca = pca_reconstruction(train, x, components).clamp(0, 1)
-    measures = {
-        "psnr_db": psnr_db(reconstruction, x).mean(),
-        "baseline/pca_psnr_db": psnr_db(pca, x).mean(),
-        "baseline/mean_psnr_db": psnr_db(mean_reconstruction(train, x), x).mean(),
-    }
+def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
+    """Measures of held-out pictures `(items, channels, height, width)` in [0, 1], and what became of them."""
+    measures = {"psnr_db": psnr_db(reconstruction, x).mean()}
     # Structure needs room to show: smaller pictures have none.
     if min(x.shape[-2:]) >= 3:
-        measures["ssim"], measures["baseline/pca_ssim"] = ssim(reconstruction, x), ssim(pca, x)
-        measures["sharpness_ratio"] = sharpness_ratio(reconstruction, x)
+        measures |= {"ssim": ssim(reconstruction, x), "sharpness_ratio": sharpness_ratio(reconstruction, x)}
     return {name: float(value) for name, value in measures.items()}
+
+
+def picture_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
+    """The same of PCA with as many components as the code is wide, and the PSNR of the mean training picture."""
+    # Outside [0, 1] there is no picture: clipping can only help PCA.
+    pca = pca_reconstruction(train, x, components).clamp(0, 1)
+    mean = psnr_db(mean_reconstruction(train, x), x).mean()
+    measures = {f"baseline/pca_{name}": value for name, value in picture_measures(x, pca).items()}
+    return measures | {"baseline/mean_psnr_db": float(mean)}
 
 
 def _laplacian_variance(x: Tensor) -> Tensor:

@@ -241,6 +241,26 @@ def radio_baselines(noisy: Tensor, clean: Tensor, snr: Tensor, is_pulse: Tensor,
     return {**measures, "baseline/zero_output_snr_db": 0.0}
 
 
+class Curves(NamedTuple):
+    """What figures show of several that look for pulses, by their names.
+
+    Attributes:
+        scan: shares of the peaks found in bins of the SNR.
+        rates: false and true rates of detection, where there are traces of both kinds.
+    """
+
+    scan: dict[str, dict[str, float]]
+    rates: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def curves(traces: dict[str, Tensor], clean: Tensor, snr: Tensor, is_pulse: Tensor) -> Curves:
+    """The curves of recovered or filtered traces, name to `(n, 1, time)`, as far as `radio_baselines` measures them."""
+    found, truth = {name: x[is_pulse] for name, x in traces.items() if name != "gated_wiener"}, clean[is_pulse]
+    scan = {name: accuracy_in_bins(x, truth, snr[is_pulse]) for name, x in found.items()}
+    rates = {name: roc(_size(x).amax(1), is_pulse, snr) for name, x in traces.items() if name != "genie"}
+    return Curves(scan, {name: rate for name, rate in rates.items() if len(rate[0])})
+
+
 def argmax_abs(noisy: Tensor) -> Tensor:
     """The traces unchanged: the guess is the largest |x|."""
     return noisy

@@ -25,21 +25,14 @@ def rmse(x: Tensor, reconstruction: Tensor) -> Tensor:
     return (x - reconstruction).square().mean().sqrt()
 
 
-def signal_measures(x: Tensor, reconstruction: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """Measures of held-out signals, and those of PCA with as many components and of the mean signal.
+def signal_measures(x: Tensor, reconstruction: Tensor, train: Tensor) -> dict[str, float]:
+    """Measures of held-out signals `(items, channels, time)`; the mean is that of the training signals, shaped so."""
+    explained = explained_variance(x, reconstruction, mean_reconstruction(train, x))
+    return {"explained_variance": float(explained), "rmse": float(rmse(x, reconstruction))}
 
-    Args:
-        x: held-out signals, `(items, channels, time)`.
-        reconstruction: shaped as `x`.
-        train: training signals, `(items, channels, time)`, for the baselines.
-        components: of the PCA: the size of the code that it stands beside.
-    """
+
+def signal_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
+    """The same of the mean training signal, and of PCA with as many components as the code is wide."""
     mean, pca = mean_reconstruction(train, x), pca_reconstruction(train, x, components)
-    measures = {
-        "explained_variance": explained_variance(x, reconstruction, mean),
-        "rmse": rmse(x, reconstruction),
-        "baseline/pca_explained_variance": explained_variance(x, pca, mean),
-        "baseline/pca_rmse": rmse(x, pca),
-        "baseline/mean_rmse": rmse(x, mean),
-    }
-    return {name: float(value) for name, value in measures.items()}
+    measures = {f"baseline/pca_{name}": value for name, value in signal_measures(x, pca, train).items()}
+    return measures | {"baseline/mean_rmse": float(rmse(x, mean))}

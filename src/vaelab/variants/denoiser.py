@@ -13,12 +13,12 @@ from vaelab.seeding import seeded
 from vaelab.variants.base import VAE, Examined, Parts
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
     from vaelab.data.batch import Batch
     from vaelab.data.module import DataModule
     from vaelab.metrics.band import Calibration
+    from vaelab.metrics.radio import Curves
     from vaelab.objectives.base import Drawn
     from vaelab.objectives.latents import Posterior
 
@@ -51,8 +51,7 @@ class Denoiser(VAE):
         if not self.of_pulses:
             self.prefix = "trace"  # type: ignore[misc]
         # What the last measuring found, for the figures that show more than some items.
-        self.scan: dict[str, dict[str, float]] = {}
-        self.rates: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.curves: Curves | None = None
         self.calibration: Calibration | None = None
 
     def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
@@ -92,25 +91,23 @@ class Denoiser(VAE):
         known = data.items.raw[train], data.items.clean[train]
         found = self._doubtful(examined, data) if self.latent.has_prior else {}
         if not self.of_pulses:
-            return denoising_measures(noisy, clean, recovered) | found | denoising_baselines(noisy, clean, *known)
+            beside = data.once(("denoising", len(noisy)), lambda: denoising_baselines(noisy, clean, *known))
+            return denoising_measures(noisy, clean, recovered) | found | beside
         truth = {name: values[: len(noisy)] for name, values in data.factors("test").items()}
         snr, pulse, rate = truth["snr"], truth["is_pulse"], self.signature.sample_rate or 1.0
         found |= radio.radio_measures(noisy, clean, recovered, snr, pulse, rate)
         if not (known[1].any() and pulse.any()):
             return found
-        filters = radio.fit_filters(*known, rate)
-        self._compare({"net": recovered} | filters.traces(noisy, clean), clean, snr, pulse)
-        return found | radio.radio_baselines(noisy, clean, snr, pulse, filters)
 
-    def _compare(self, traces: dict[str, Tensor], clean: Tensor, snr: Tensor, pulse: Tensor) -> None:
-        """Keep what the figures show of the net and the filters: peaks found in bins of the SNR, rates of detection."""
-        from vaelab.metrics.radio import accuracy_in_bins, roc
+        def of_filters() -> tuple[dict[str, float], radio.Curves]:
+            filters = radio.fit_filters(*known, rate)
+            measured = radio.radio_baselines(noisy, clean, snr, pulse, filters)
+            return measured, radio.curves(filters.traces(noisy, clean), clean, snr, pulse)
 
-        finders = {name: x for name, x in traces.items() if name != "gated_wiener"}
-        seekers = {name: x for name, x in traces.items() if name != "genie"}
-        self.scan = {name: accuracy_in_bins(x[pulse], clean[pulse], snr[pulse]) for name, x in finders.items()}
-        rates = {name: roc(x.flatten(1).abs().amax(1), pulse, snr) for name, x in seekers.items()}
-        self.rates = {name: curve for name, curve in rates.items() if len(curve[0])}
+        beside, curves = data.once(("radio", len(noisy)), of_filters)
+        own = radio.curves({"net": recovered}, clean, snr, pulse)
+        self.curves = radio.Curves(own.scan | curves.scan, own.rates | curves.rates)
+        return found | beside
 
     def _in_units(self, examined: Examined) -> list[Tensor]:
         """Noisy, clean and recovered traces `(items, channels, time)` in the user's units."""
@@ -174,10 +171,10 @@ class Denoiser(VAE):
         if examples:
             chosen = Examined(*(field[list(examples.values())] for field in examined))
             figures["examples"] = self._rows(chosen, list(examples))
-        if self.scan:
-            figures["accuracy_by_snr"] = accuracy_by_snr(self.scan)
-        if self.rates:
-            figures["detection"] = detection_roc(self.rates)
+        if self.curves is not None:
+            figures["accuracy_by_snr"] = accuracy_by_snr(self.curves.scan)
+            if self.curves.rates:
+                figures["detection"] = detection_roc(self.curves.rates)
         return figures
 
     def _rows(self, examined: Examined, titles: list[str] | None = None) -> Figure:

@@ -27,25 +27,26 @@ class ImageVAE(VAE):
     hint: ClassVar[str] = "use variant=signal for signals, spectrogram for sound, denoiser for noisy traces"
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+        from vaelab.metrics.disentanglement import disentanglement_measures
         from vaelab.metrics.picture import picture_measures
 
-        train = data.first("train", BASELINE_ITEMS).x
-        found = picture_measures(examined.x, examined.reconstruction, train, self.latent.code_size)
-        return found | self._disentanglement(examined, train, data.factors("test"))
+        x, truth = examined.x, _truth(data, len(examined.x))
+        found = picture_measures(x, examined.reconstruction)
+        if truth is not None:
+            found |= disentanglement_measures(examined.code, *truth, self.seed)
+        key = ("image", len(x), self.latent.code_size)
+        return found | data.once(key, lambda: self._baselines(x, data))
 
-    def _disentanglement(self, examined: Examined, train: Tensor, truth: dict[str, Tensor]) -> dict[str, float]:
-        """How the code stands for the known factors, beside PCA's code; nothing where they are not known."""
+    def _baselines(self, x: Tensor, data: DataModule) -> dict[str, float]:
+        """PCA's pictures, and where the truth is known its code, beside the net's."""
         from vaelab.metrics.baseline import pca_codes
-        from vaelab.metrics.disentanglement import disentanglement_measures, scorable
+        from vaelab.metrics.disentanglement import disentanglement_measures
+        from vaelab.metrics.picture import picture_baselines
 
-        truth = {name: values[: len(examined.x)] for name, values in truth.items()}
-        if not truth or not scorable(truth, len(examined.x)):
-            return {}
-        factors, names = torch.stack(list(truth.values()), dim=1), list(truth)
-        linear = pca_codes(train, examined.x, self.latent.code_size)
-        found = disentanglement_measures(examined.code, factors, names, self.seed)
-        beside = disentanglement_measures(linear, factors, names, self.seed)
-        return found | {f"baseline/pca_{name}": value for name, value in beside.items()}
+        train, size, truth = data.first("train", BASELINE_ITEMS).x, self.latent.code_size, _truth(data, len(x))
+        found = picture_baselines(x, train, size)
+        linear = {} if truth is None else disentanglement_measures(pca_codes(train, x, size), *truth, self.seed)
+        return found | {f"baseline/pca_{name}": value for name, value in linear.items()}
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
         from vaelab.figures.pictures import picture_pairs
@@ -61,3 +62,11 @@ class ImageVAE(VAE):
         from vaelab.figures.pictures import picture_path
 
         return picture_path(x.clamp(0, 1))
+
+
+def _truth(data: DataModule, n: int) -> tuple[Tensor, list[str]] | None:
+    """The known factors `(n, factors)` of the first test items and their names, if there are enough to be scored."""
+    from vaelab.metrics.disentanglement import scorable
+
+    truth = {name: values[:n] for name, values in data.factors("test").items()}
+    return (torch.stack(list(truth.values()), dim=1), list(truth)) if truth and scorable(truth, n) else None

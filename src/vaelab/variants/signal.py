@@ -25,10 +25,11 @@ class SignalVAE(VAE):
     hint: ClassVar[str] = "use variant=image for pictures, spectrogram for sound, denoiser for noisy traces"
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
-        from vaelab.metrics.signal import signal_measures
+        from vaelab.metrics.signal import signal_baselines, signal_measures
 
-        train = data.first("train", BASELINE_ITEMS).x
-        return signal_measures(examined.x, examined.reconstruction, train, self.latent.code_size)
+        x, train, size = examined.x, data.first("train", BASELINE_ITEMS).x, self.latent.code_size
+        beside = data.once(("signal", len(x), size), lambda: signal_baselines(x, train, size))
+        return signal_measures(x, examined.reconstruction, train) | beside
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
         from vaelab.figures.waves import wave_pairs
@@ -73,7 +74,6 @@ class SineVAE(SignalVAE):
 
         The baseline draws from the one Gaussian that has the training waves' mean and covariance.
         """
-        from vaelab.metrics.baseline import gaussian_samples
         from vaelab.metrics.sine import sine_measures, smooth
 
         found = super().measures(examined, data)
@@ -85,8 +85,14 @@ class SineVAE(SignalVAE):
             found |= {f"{name}{key}": value for key, value in sine_measures(waves, self.cycles).items()}
             smoothed = sine_measures(smooth(waves), self.cycles)
             found |= {f"{name}smoothed/{key}": value for key, value in smoothed.items()}
-        baseline = gaussian_samples(data.items.raw[data.index["train"]], self.samples, self.seed)
-        return found | {f"baseline/gaussian_{k}": v for k, v in sine_measures(baseline, self.cycles).items()}
+        return found | data.once("sine", lambda: self._baselines(data))
+
+    def _baselines(self, data: DataModule) -> dict[str, float]:
+        from vaelab.metrics.baseline import gaussian_samples
+        from vaelab.metrics.sine import sine_measures
+
+        drawn = gaussian_samples(data.items.raw[data.index["train"]], self.samples, self.seed)
+        return {f"baseline/gaussian_{name}": value for name, value in sine_measures(drawn, self.cycles).items()}
 
     def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
         import torch
