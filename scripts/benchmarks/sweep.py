@@ -2,10 +2,11 @@
 
 `vaelab-train -m` runs 1, 5 and 9 jobs of the sine VAE for 20 steps each, in fresh processes, in a random order. One
 more job costs the slope of the clock's seconds against the number of jobs; what its training takes (`fit_seconds` in
-its metrics) is taken off. What is left is composing, simulating the data, making the model and the trainer, the test,
-its measures and figures. The slope of processor seconds, training included, is less disturbed by other programs.
-`without figures` adds `report.figures=false`. `Hydra alone` composes the same configurations for jobs that do nothing:
-Hydra composes each job's twice, once for all to see whether they are sound and once to run it.
+its metrics) is taken off. What is left is composing, making the model and the trainer, the test, its measures and
+figures; where the jobs differ in their seed, simulating the data and measuring the baselines, too, which jobs that
+differ in their learning rate share. The slope of processor seconds, training included, is less disturbed by other
+programs. `without figures` adds `report.figures=false`. `Hydra alone` composes the same configurations for jobs that do
+nothing: Hydra composes each job's twice, once for all to see whether they are sound and once to run it.
 """
 
 from __future__ import annotations
@@ -22,18 +23,24 @@ from benchmarks._timing import SCRIPTS, interleave, succeeded
 
 JOBS, QUICK_JOBS = (1, 5, 9), (1, 3)
 WORDS = ["experiment=sine", "accelerator=cpu", "threads=1", "trainer.max_steps=20"]
-CASES = {"as it is": [], "without figures": ["report.figures=false"]}
+SEEDS, RATES = "seed={}", "optimizer.lr=0.00{}"
+CASES = {
+    "another learning rate": (RATES, []),
+    "another learning rate, without figures": (RATES, ["report.figures=false"]),
+    "another seed": (SEEDS, []),
+    "another seed, without figures": (SEEDS, ["report.figures=false"]),
+}
 HYDRA, IDLE = "Hydra alone", "from vaelab.cli import run; run(lambda config: 0.0, 'train')"
 
 
 def measure(options: Options) -> Table:
-    """A row with figures, one without, and one of jobs that do nothing."""
+    """Rows of jobs with and without figures, and one of jobs that do nothing."""
     columns = ["one more job", "clock s", "of that its training", "beyond its training", "processor s"]
     table = Table("Sweep: what one more job costs", columns)
     sizes = QUICK_JOBS if options.quick else JOBS
     for case in filter(options.wants, CASES):
         with tempfile.TemporaryDirectory() as folder:
-            arms = {str(jobs): partial(multirun, jobs, CASES[case], Path(folder)) for jobs in sizes}
+            arms = {str(jobs): partial(multirun, jobs, *CASES[case], Path(folder)) for jobs in sizes}
             records = [record | {"case": case} for record in interleave(arms, options.repeats)]
         wall, cpu, fits = slopes(records, "wall"), slopes(records, "cpu"), fit_means(records)
         beyond = [a - b for a, b in zip(wall, fits, strict=True)]
@@ -44,14 +51,14 @@ def measure(options: Options) -> Table:
         wall, cpu = (str(Spread.of(slopes(records, key))) for key in ("wall", "cpu"))
         table.rows.append([HYDRA, wall, "—", wall, cpu])
         table.records += records
-    table.notes.append(f"slopes over {', '.join(map(str, sizes))} jobs: {' '.join(WORDS)} seed=0,1,…")
+    table.notes.append(f"slopes over {', '.join(map(str, sizes))} jobs: {' '.join(WORDS)}")
     return table
 
 
-def multirun(jobs: int, more: list[str], folder: Path) -> Record:
-    """A sweep over so many seeds, with more settings."""
+def multirun(jobs: int, swept: str, more: list[str], folder: Path) -> Record:
+    """A sweep over so many values of one setting, with others."""
     where = Path(tempfile.mkdtemp(dir=folder))
-    words = [*WORDS, *more, seeds(jobs), f"hydra.sweep.dir={where}"]
+    words = [*WORDS, *more, values(swept, jobs), f"hydra.sweep.dir={where}"]
     finished = succeeded([str(SCRIPTS / "train.py"), "-m", *words], folder)
     files = sorted(where.glob("*/metrics.json"))
     assert len(files) == jobs, f"{len(files)} of {jobs} jobs ended well"
@@ -68,13 +75,14 @@ def idle(sizes: Sequence[int], repeats: int) -> list[Record]:
 
 def composed(jobs: int, folder: Path) -> Record:
     """A sweep over so many seeds that trains nothing."""
-    finished = succeeded(["-c", IDLE, "-m", *WORDS, seeds(jobs), f"hydra.sweep.dir={folder}"], folder)
+    finished = succeeded(["-c", IDLE, "-m", *WORDS, values(SEEDS, jobs), f"hydra.sweep.dir={folder}"], folder)
     return {"jobs": jobs, "cpu": finished.cpu, "wall": finished.wall}
 
 
-def seeds(jobs: int) -> str:
-    """The setting that makes so many jobs."""
-    return f"seed={','.join(map(str, range(jobs)))}"
+def values(swept: str, jobs: int) -> str:
+    """The setting with values 1, 2, … in its place, which makes so many jobs."""
+    name, _, value = swept.partition("=")
+    return f"{name}={','.join(value.format(k + 1) for k in range(jobs))}"
 
 
 def slopes(records: list[Record], key: str) -> list[float]:

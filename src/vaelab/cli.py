@@ -159,6 +159,8 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def _unknown_key(key: str, config_name: str) -> str:
+    if key.startswith("dataset.") and any(word.startswith("resume=") for word in sys.argv[1:]):
+        return f"resume= takes the dataset of its run: write +{key}=… to change where it lies"
     known = _all_keys(config_name)
     return f"there is no setting {key}{did_you_mean(key, known) if known else ''}"
 

@@ -156,7 +156,12 @@ def claim(directory: Path, config: DictConfig) -> None:
     """
     refuse_taken(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    write_config(directory, config)
+
+
+def write_config(directory: Path, config: DictConfig) -> None:
+    """Write `config.yaml`, from which the run goes on; that it was resumed was asked for once."""
+    write_whole(directory / "config.yaml", OmegaConf.to_yaml(OmegaConf.merge(config, {"resume": None}), resolve=True))
 
 
 def stored_config(directory: Path) -> DictConfig:
@@ -192,8 +197,13 @@ def reopen(directory: Path, overrides: list[str]) -> DictConfig:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

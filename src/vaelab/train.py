@@ -165,7 +165,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
-    from lightning.pytorch.callbacks import EarlyStopping
+    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
     from lightning.pytorch.loggers import TensorBoardLogger
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
@@ -176,7 +176,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
-    from vaelab.run import checkpoint_entry, part
+    from vaelab.run import checkpoint_entry, part, write_config
 
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
@@ -191,6 +191,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience))
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
+    if config.resume and is_first_process():
+        # Not before the checkpoint was found to fit: what it goes on with holds for the next time, too.
+        callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, config)))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     for key in OWN:
         if key in settings:

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+import yaml
 
 SINE = ["trainer.max_epochs=3", "beta_schedule=linear", "beta_schedule.warmup_steps=8", "trainer.log_every_n_steps=2"]
 DIGITS = ["trainer.max_epochs=2", "dataset.codec.binarisation=dynamic"]
@@ -100,6 +101,34 @@ def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_never_ended(vaelab, 
     vaelab.train(f"resume={short}", "trainer.max_epochs=4", figures=False).done()
     assert torch.equal(weights(short), weights(long))
     same(checkpoint(short)["callbacks"], checkpoint(long)["callbacks"])
+
+
+def test_what_a_run_was_resumed_with_holds_when_it_is_resumed_again(vaelab, words, tmp_path):
+    own, run = [*words("sine"), "optimizer=adam"], tmp_path / "run"
+    vaelab.train(*own, "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
+    written = yaml.safe_load((run / "config.yaml").read_text())
+    cut = (12, signal.SIGTERM)
+    assert vaelab.train(f"resume={run}", "trainer.max_epochs=4", cut=cut, figures=False).status == 143
+    again = yaml.safe_load((run / "config.yaml").read_text())
+    written["trainer"]["max_epochs"] = 4
+    assert again == written | {"report": again["report"]}
+    vaelab.train(f"resume={run}", figures=False).done()
+    assert checkpoint(run)["epoch"] == 3
+
+
+def test_a_run_whose_data_were_moved_goes_on_with_them(vaelab, tmp_path):
+    there, here, run = tmp_path / "there.csv", tmp_path / "here.csv", tmp_path / "run"
+    rows = torch.randn(40, 16, generator=torch.Generator().manual_seed(0)).tolist()
+    there.write_text("\n".join(",".join(map(str, row)) for row in rows))
+    own = ["experiment=signals", "architecture.widths=[8]", "accelerator=cpu"]
+    own += ["trainer.max_epochs=1", f"dataset.file={there}", f"hydra.run.dir={run}"]
+    vaelab.train(*own, figures=False).done()
+    there.rename(here)
+    more = [f"resume={run}", "trainer.max_epochs=2"]
+    assert str(there) in vaelab.train(*more, figures=False).complaint
+    assert "write +dataset.file=…" in vaelab.train(*more, f"dataset.file={here}", figures=False).complaint
+    vaelab.train(*more, f"+dataset.file={here}", figures=False).done()
+    assert checkpoint(run)["epoch"] == 1
 
 
 def weights(run):
@@ -203,7 +232,7 @@ def test_resume_refuses_to_change_the_model(vaelab, words, tmp_path, change):
 def test_resume_to_fewer_epochs_than_are_done_is_refused(vaelab, words, tmp_path):
     run = tmp_path / "run"
     vaelab.train(*words("sine"), "trainer.max_epochs=3", f"hydra.run.dir={run}", figures=False).done()
-    before = (run / "metrics.json").read_bytes()
+    before = [(run / name).read_bytes() for name in ("metrics.json", "config.yaml")]
     told = vaelab.train(f"resume={run}", "trainer.max_epochs=1", figures=False).complaint
     assert "max_epochs=1" in told and told.endswith("Give more")
-    assert (run / "metrics.json").read_bytes() == before
+    assert [(run / name).read_bytes() for name in ("metrics.json", "config.yaml")] == before
