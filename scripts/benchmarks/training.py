@@ -13,8 +13,8 @@ process, which has the same torch). Held as its users have it, and so different:
 
 Bars are drawn as on a terminal, into nothing. The arms of a repetition follow one another in a random order; a ratio is
 that of processor time (all threads) to the loop's in the same repetition. Figures are medians (smallest–largest).
-"Without pictures" leaves out what vaelab draws for TensorBoard as it trains. Fits as short as these may draw nothing,
-where a long run spends a few hundredths of its time on it: then `vaelab` is so much too small.
+"Without pictures" leaves out what vaelab draws for TensorBoard as it trains. Fits as short as these draw nothing, where
+one of more than a minute spends two hundredths of its time on it: `vaelab` is so much too small for that.
 """
 
 from __future__ import annotations
