@@ -265,7 +265,10 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
 def report(
     trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
 ) -> None:
-    """Test the best checkpoint; write metrics, figures and TensorBoard's last page; say how to sample."""
+    """Test the best checkpoint; write metrics, figures and TensorBoard's last page; tell."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     from vaelab.reporting.finale import final_report
 
     try:
@@ -276,7 +279,8 @@ def report(
         # Lightning's answer to Ctrl-C; the training itself is done and saved.
         raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
-        final_report(trainer, variant, data, directory, config, dict(metrics[0]), seconds)
+        swept = HydraConfig.get().mode == RunMode.MULTIRUN
+        final_report(trainer, variant, data, directory, config, dict(metrics[0]), seconds, swept)
 
 
 if __name__ == "__main__":

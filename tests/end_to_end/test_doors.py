@@ -150,9 +150,11 @@ def test_a_sweep_of_two_by_two_makes_four_runs_where_sweeps_go(vaelab, words, tm
 
 def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words, tmp_path):
     own = [*words("sine"), "trainer.max_epochs=1"]
-    vaelab.train("-m", *own, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()
-    vaelab.train(*own, "seed=1", f"hydra.run.dir={tmp_path}/alone", figures=False).done()
+    swept = vaelab.train("-m", *own, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()
+    alone = vaelab.train(*own, "seed=1", f"hydra.run.dir={tmp_path}/alone", figures=False).done()
     assert measures(tmp_path / "sweep/1") == measures(tmp_path / "alone")
+    # A sweep's jobs stand in one table.
+    assert "sine/good" in alone.out and "sine/good" not in swept.out and "sweep.csv" in swept.out
     assert not (tmp_path / "sweep/1/figures").exists()
 
 

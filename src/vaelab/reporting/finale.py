@@ -25,8 +25,9 @@ def final_report(
     config: DictConfig,
     tested: dict[str, float],
     seconds: float,
+    swept: bool,
 ) -> None:
-    """Measure, draw and tell; `tested` are the whole test split's means."""
+    """Measure, draw and tell; `tested` are the whole test split's means. A sweep ends with a table of all its jobs."""
     variant.cpu()
     examined = variant.examine(data.loader("test"), config.report.test_items)
     measured = variant.measures(examined, data)
@@ -51,9 +52,13 @@ def final_report(
         writer.add_hparams(_settings(config), metrics, run_name=".")
         trainer.logger.finalize("success")
     dead = collapse_warning(int(metrics["test/active_units"]), variant.latent.dims)
-    tell_metrics(metrics, title=f"test measures of {directory.name}")
+    if not swept:
+        tell_metrics(metrics, title=f"test measures of {directory.name}")
     if dead is not None and variant.latent.has_prior:
         print(dead)
+    if swept:
+        return  # to the next job
+
     print()
     if pictures:
         print(f"figures      {directory / 'figures'}")
