@@ -160,8 +160,8 @@ def claim(directory: Path, config: DictConfig) -> None:
 
 
 def write_config(directory: Path, config: DictConfig) -> None:
-    """Write `config.yaml`, from which the run goes on; that it was resumed was asked for once."""
-    write_whole(directory / "config.yaml", OmegaConf.to_yaml(OmegaConf.merge(config, {"resume": None}), resolve=True))
+    """Write `config.yaml`, with which the run goes on when it is resumed."""
+    write_whole(directory / "config.yaml", OmegaConf.to_yaml(config))
 
 
 def stored_config(directory: Path) -> DictConfig:

@@ -193,7 +193,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
     if config.resume and is_first_process():
         # Not before the checkpoint was found to fit: what it goes on with holds for the next time, too.
-        callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, config)))
+        kept = config.copy()
+        kept.resume = None
+        callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, kept)))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     for key in OWN:
         if key in settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -77,14 +78,12 @@ def _settings(config: DictConfig) -> dict[str, str | float | bool]:
     """The configuration, flat, in the types that TensorBoard's page of settings takes."""
     flat: dict[str, str | float | bool] = {}
 
-    def walk(node: DictConfig, prefix: str) -> None:
+    def walk(node: dict[str, Any], prefix: str) -> None:
         for key, value in node.items():
-            if isinstance(value, DictConfig):
-                walk(value, f"{prefix}{key!s}.")
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
             elif value is not None:
-                flat[prefix + str(key)] = value if isinstance(value, int | float | bool | str) else str(value)
+                flat[f"{prefix}{key}"] = value if isinstance(value, int | float | bool | str) else str(value)
 
-    copied = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-    assert isinstance(copied, DictConfig)
-    walk(copied, "")
+    walk(cast("dict[str, Any]", OmegaConf.to_container(config)), "")
     return flat
