@@ -41,10 +41,11 @@ def test_each_grey_is_white_as_often_as_it_is_bright_and_in_no_order():
 
 
 def test_the_second_byte_decides_where_the_first_does_not(monkeypatch):
-    raw, at = torch.tensor([7, 7, 7, 8, 6], dtype=torch.uint8), torch.Generator()
-    bytes_ = torch.tensor([7, 7, 7, 7, 7, 6, 7, 8, 0, 255, *[0] * 6], dtype=torch.uint8)
+    raw, at = torch.tensor([7, 7, 7, 8, 6, 255, 0], dtype=torch.uint8), torch.Generator()
+    first, second = [7, 7, 7, 7, 7, 255, 0], [6, 7, 8, 0, 255, 255, 0]
+    bytes_ = torch.tensor([*first, *second, 0, 0], dtype=torch.uint8)
     monkeypatch.setattr(torch.Tensor, "random_", lambda words, *_, generator: bytes_.view(torch.int64))
-    assert drawn_white(raw, at).tolist() == [True, False, False, True, False]
+    assert drawn_white(raw, at).tolist() == [True, False, False, True, False, True, False]
 
 
 def test_dynamic_binarisation_without_a_generator_is_its_expectation():
