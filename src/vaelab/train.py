@@ -271,10 +271,10 @@ def report(
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from vaelab.reporting.finale import final_report
+    from vaelab.reporting.finale import final_report, tell_end
 
     try:
-        metrics = trainer.test(
+        tested = trainer.test(
             variant, datamodule=data, ckpt_path=directory / "checkpoints" / "best.ckpt", verbose=False
         )
     except SystemExit:
@@ -282,7 +282,8 @@ def report(
         raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
-        final_report(trainer, variant, data, directory, config, dict(metrics[0]), seconds, swept)
+        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), seconds)
+        tell_end(directory, variant, metrics, swept)
 
 
 if __name__ == "__main__":

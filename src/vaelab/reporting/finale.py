@@ -26,9 +26,8 @@ def final_report(
     config: DictConfig,
     tested: dict[str, float],
     seconds: float,
-    swept: bool,
-) -> None:
-    """Measure, draw and tell; `tested` are the whole test split's means. A sweep ends with a table of all its jobs."""
+) -> dict[str, float]:
+    """Measure and draw, into files and onto the board; `tested` are the whole test split's means. All measures."""
     variant.cpu()
     examined = variant.examine(data.loader("test"), config.report.test_items)
     measured = variant.measures(examined, data)
@@ -52,19 +51,22 @@ def final_report(
         # One row of the HPARAMS page, beside the run's own scalars.
         writer.add_hparams(_settings(config), metrics, run_name=".")
         trainer.logger.finalize("success")
-    dead = collapse_warning(int(metrics["test/active_units"]), variant.latent.dims)
+    return metrics
+
+
+def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], swept: bool) -> None:
+    """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all."""
     if not swept:
         tell_metrics(metrics, title=f"test measures of {directory.name}")
+    dead = collapse_warning(int(metrics["test/active_units"]), variant.latent.dims)
     if dead is not None and variant.latent.has_prior:
         print(dead)
-    if swept:
-        return  # to the next job
-
-    print()
-    if pictures:
-        print(f"figures      {directory / 'figures'}")
-    print(f"metrics      {directory / 'metrics.json'}")
-    print(f"sample       vaelab-sample run={directory}")
+    if not swept:
+        print()
+        if (directory / "figures").is_dir():
+            print(f"figures      {directory / 'figures'}")
+        print(f"metrics      {directory / 'metrics.json'}")
+        print(f"sample       vaelab-sample run={directory}")
 
 
 def kl_of_dimensions(variant: VAE) -> dict[str, float]:
