@@ -49,7 +49,7 @@ def drawn_white(raw: Tensor, generator: torch.Generator) -> Tensor:
     """Which pixels of bytes are white, each with probability grey / 255 (to 2⁻¹⁶; black and white for certain).
 
     To base 256 that is 0.ggg…, so a pixel is white where random digits come before these, and the first two tell. Two
-    random bytes a pixel cost a fifth of what Bernoulli's numbers of full width do.
+    random bytes a pixel take a quarter of the time of Bernoulli's numbers of full width.
     """
     words = torch.empty(-(-raw.numel() // 4), dtype=torch.int64, device=raw.device)
     digits = words.random_(-(2**63), None, generator=generator).view(torch.uint8)
