@@ -283,7 +283,7 @@ def report(
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
         metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), seconds)
-        tell_end(directory, variant, metrics, swept)
+        tell_end(directory, variant, metrics, drawn=config.report.figures, swept=swept)
 
 
 if __name__ == "__main__":

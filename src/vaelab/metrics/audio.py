@@ -44,7 +44,10 @@ def log_spectral_distance_db(a_db: Tensor, b_db: Tensor, range_db: float = 60.0)
 
 
 def audio_measures(x_db: Tensor, reconstruction_db: Tensor, prefix: str = "") -> dict[str, float]:
-    """Measures of held-out spectrograms `(items, channels, bins, frames)` in dB, and what became of them."""
+    """How near reconstructions are to held-out spectrograms, both `(items, channels, bins, frames)` in dB.
+
+    The measures' names begin with `prefix`.
+    """
     magnitudes = (10 ** (db / 20) for db in (reconstruction_db, x_db))
     return {
         f"{prefix}log_spectral_distance_db": float(log_spectral_distance_db(reconstruction_db, x_db)),
@@ -53,7 +56,7 @@ def audio_measures(x_db: Tensor, reconstruction_db: Tensor, prefix: str = "") ->
 
 
 def audio_baselines(x_db: Tensor, train_db: Tensor, components: int) -> dict[str, float]:
-    """The same of the mean training spectrogram, and of PCA with as many components as the code is wide."""
+    """The same of PCA with as many `components` as the code is wide, and of the mean training spectrogram."""
     pca, mean = pca_reconstruction(train_db, x_db, components), mean_reconstruction(train_db, x_db)
     return audio_measures(x_db, pca, "baseline/pca_") | audio_measures(x_db, mean, "baseline/mean_")
 

@@ -66,7 +66,7 @@ def sharpness_ratio(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
-    """Measures of held-out pictures `(items, channels, height, width)` in [0, 1], and what became of them."""
+    """How near reconstructions are to held-out pictures, both `(items, channels, height, width)` in [0, 1]."""
     measures = {"psnr_db": psnr_db(reconstruction, x).mean()}
     # Structure needs room to show: smaller pictures have none.
     if min(x.shape[-2:]) >= 3:
@@ -75,7 +75,7 @@ def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
 
 
 def picture_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """The same of PCA with as many components as the code is wide, and the PSNR of the mean training picture."""
+    """The same of PCA with as many `components` as the code is wide, and the PSNR of the mean training picture."""
     # Outside [0, 1] there is no picture: clipping can only help PCA.
     pca = pca_reconstruction(train, x, components).clamp(0, 1)
     mean = psnr_db(mean_reconstruction(train, x), x).mean()

@@ -26,13 +26,13 @@ def rmse(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def signal_measures(x: Tensor, reconstruction: Tensor, train: Tensor) -> dict[str, float]:
-    """Measures of held-out signals `(items, channels, time)`; the mean is that of the training signals, shaped so."""
+    """Measures of held-out signals, all `(items, channels, time)`; the training signals give the mean alone."""
     explained = explained_variance(x, reconstruction, mean_reconstruction(train, x))
     return {"explained_variance": float(explained), "rmse": float(rmse(x, reconstruction))}
 
 
 def signal_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """The same of the mean training signal, and of PCA with as many components as the code is wide."""
+    """The same of PCA with as many `components` as the code is wide, and the error of the mean training signal."""
     mean, pca = mean_reconstruction(train, x), pca_reconstruction(train, x, components)
     measures = {f"baseline/pca_{name}": value for name, value in signal_measures(x, pca, train).items()}
     return measures | {"baseline/mean_rmse": float(rmse(x, mean))}

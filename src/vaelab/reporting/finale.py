@@ -54,7 +54,7 @@ def final_report(
     return metrics
 
 
-def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], swept: bool) -> None:
+def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, drawn: bool, swept: bool) -> None:
     """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all."""
     if not swept:
         tell_metrics(metrics, title=f"test measures of {directory.name}")
@@ -63,7 +63,7 @@ def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], swept: bo
         print(dead)
     if not swept:
         print()
-        if (directory / "figures").is_dir():
+        if drawn:
             print(f"figures      {directory / 'figures'}")
         print(f"metrics      {directory / 'metrics.json'}")
         print(f"sample       vaelab-sample run={directory}")
