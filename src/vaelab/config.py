@@ -46,7 +46,7 @@ class Report:
 
     every_epochs: int | None
     test_items: int
-    figures: bool
+    figures: bool | None
 
 
 @dataclass

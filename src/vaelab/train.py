@@ -11,7 +11,6 @@ import importlib
 import logging
 import math
 import os
-import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -61,8 +60,8 @@ def train(config: DictConfig) -> float:
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, directory, config)
     with acceleration.of(variant, trainer.strategy.root_device):
-        seconds = fit(trainer, variant, data, directory, config.resume)
-    report(trainer, variant, data, directory, config, seconds)
+        fit(trainer, variant, data, directory, config.resume)
+    report(trainer, variant, data, directory, config)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
 
@@ -165,7 +164,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
-    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
+    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, Timer
     from lightning.pytorch.loggers import TensorBoardLogger
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
@@ -183,8 +182,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     check_settings(L.Trainer, device)
     monitor, mode = variant.monitor
     callbacks: list[L.Callback] = [
+        Timer(verbose=False),
         History(),
-        Board(data, config.report.every_epochs, config.report.figures),
+        Board(data, config.report.every_epochs, config.report.figures is not False),
         TrainingBar(),
     ]
     if config.early_stopping.patience is not None:
@@ -237,8 +237,8 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     return steps
 
 
-def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:
-    """Train, from the last checkpoint if resumed; the seconds that it took.
+def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> None:
+    """Train, from the last checkpoint if resumed.
 
     Raises:
         Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
@@ -249,7 +249,6 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
     last = directory / "checkpoints" / "last.ckpt"
     if resume and not last.is_file():
         raise UserError(f"{directory} has no checkpoints/last.ckpt to resume from: start a new run")
-    began = time.perf_counter()
     try:
         trainer.fit(variant, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     except MisconfigurationException as error:
@@ -261,12 +260,9 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
         raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
-    return time.perf_counter() - began
 
 
-def report(
-    trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
-) -> None:
+def report(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig) -> None:
     """Test the best checkpoint; write metrics, figures and TensorBoard's last page; tell."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -282,8 +278,8 @@ def report(
         raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
-        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), seconds)
-        tell_end(directory, variant, metrics, drawn=config.report.figures, swept=swept)
+        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), swept=swept)
+        tell_end(directory, variant, metrics, swept=swept)
 
 
 if __name__ == "__main__":

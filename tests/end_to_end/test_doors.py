@@ -158,6 +158,18 @@ def test_a_job_of_a_sweep_gives_the_numbers_of_the_same_run_alone(vaelab, words,
     assert not (tmp_path / "sweep/1/figures").exists()
 
 
+def test_a_sweep_of_very_short_jobs_draws_when_it_is_asked(vaelab, words, tmp_path):
+    own = ["-m", *words("sine"), "trainer.max_epochs=1", "seed=0,1"]
+    swept = vaelab.train(*own, f"hydra.sweep.dir={tmp_path}/sweep").done()
+    job = tmp_path / "sweep/0"
+    assert not (job / "figures").exists() and f"resume={job} draws them" in swept.out
+    before = measures(job)
+    vaelab.train(f"resume={job}").done()
+    assert (job / "figures/latent.png").is_file() and measures(job) == before
+    asked = vaelab.train(*own, "report.figures=true", f"hydra.sweep.dir={tmp_path}/drawn").done()
+    assert (tmp_path / "drawn/1/figures/latent.png").is_file() and "draws them" not in asked.out
+
+
 def test_jobs_that_share_their_data_are_as_good_as_alone(vaelab, words, tmp_path):
     own = [*words("digits"), "trainer.max_epochs=1"]
     vaelab.train("-m", *own, "latent.dim=3,2", f"hydra.sweep.dir={tmp_path}/sweep", figures=False).done()

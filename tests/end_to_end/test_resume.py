@@ -65,12 +65,35 @@ def same(one, other, where=""):
         assert one == other, where
 
 
+def callbacks(content):
+    """What they remember, but for how long it took."""
+    return {name: state for name, state in content["callbacks"].items() if name != "Timer"}
+
+
 def assert_same_end(run, reference):
     for name in ("best", "last"):
         got, wanted = checkpoint(run, name), checkpoint(reference, name)
-        for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "callbacks"):
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
             same(got[key], wanted[key], f"{name}.ckpt {key}")
+        same(callbacks(got), callbacks(wanted), f"{name}.ckpt callbacks")
     same(numbers(run), numbers(reference), "metrics.json")
+
+
+def test_a_resumed_runs_time_is_that_of_all_its_parts(vaelab, words, tmp_path):
+    run = tmp_path / "run"
+    vaelab.train(*words("sine"), "trainer.max_epochs=2", f"hydra.run.dir={run}", figures=False).done()
+    first = checkpoint(run)["callbacks"]["Timer"]["time_elapsed"]["train"]
+    # Nothing is left to train.
+    vaelab.train(f"resume={run}", figures=False).done()
+    assert seconds(run) == pytest.approx(first)
+    vaelab.train(f"resume={run}", "trainer.max_epochs=4", figures=False).done()
+    assert seconds(run) > 1.2 * first
+
+
+def seconds(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["steps_per_second"] * metrics["fit_seconds"] == pytest.approx(checkpoint(run)["global_step"])
+    return metrics["fit_seconds"]
 
 
 def numbers(run):
@@ -100,7 +123,7 @@ def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_never_ended(vaelab, 
     assert not torch.equal(weights(short), weights(long))
     vaelab.train(f"resume={short}", "trainer.max_epochs=4", figures=False).done()
     assert torch.equal(weights(short), weights(long))
-    same(checkpoint(short)["callbacks"], checkpoint(long)["callbacks"])
+    same(callbacks(checkpoint(short)), callbacks(checkpoint(long)))
 
 
 def test_what_a_run_was_resumed_with_holds_when_it_is_resumed_again(vaelab, words, tmp_path):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import lightning as L
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,9 +14,12 @@ from vaelab.data.module import DataModule
 from vaelab.figures.style import png
 from vaelab.reporting.board import WIDEST_CODE, add_codes, add_picture, add_sounds, final_figures, save_pictures
 from vaelab.reporting.history import History
+from vaelab.reporting.sweep import SOON
 from vaelab.reporting.tables import collapse_warning, tell_metrics
 from vaelab.run import write_json
 from vaelab.variants.base import VAE
+
+Kind = TypeVar("Kind", bound=L.Callback)
 
 
 def final_report(
@@ -25,27 +29,35 @@ def final_report(
     directory: Path,
     config: DictConfig,
     tested: dict[str, float],
-    seconds: float,
+    *,
+    swept: bool,
 ) -> dict[str, float]:
-    """Measure and draw, into files and onto the board; `tested` are the whole test split's means. All measures."""
+    """Measure and draw, into files and onto the board; `tested` are the whole test split's means. All measures.
+
+    Of a sweep's job that is soon trained there are no figures, unless `report.figures` asks for them.
+    """
     variant.cpu()
     examined = variant.examine(data.loader("test"), config.report.test_items)
     measured = variant.measures(examined, data)
     metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
+    # Of all its parts, if it was cut and resumed.
+    seconds = _callback(trainer, Timer).time_elapsed("train")
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))
     pictures: dict[str, bytes] = {}
-    if config.report.figures:
-        history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
-        figures = final_figures(variant, examined, history.curves, trainer.global_step)
+    drawn = config.report.figures
+    if drawn is None:
+        drawn = not swept or seconds >= SOON
+    if drawn:
+        figures = final_figures(variant, examined, _callback(trainer, History).curves, trainer.global_step)
         pictures = {name: png(figure) for name, figure in figures.items()}
         save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
         writer, step = trainer.logger.experiment, trainer.global_step
         for name, picture in pictures.items():
             add_picture(writer, f"test/{name}", picture, step)
-        if config.report.figures:
+        if drawn:
             add_sounds(writer, variant, examined, step)
             add_codes(writer, variant, examined, step)
         # One row of the HPARAMS page, beside the run's own scalars.
@@ -54,7 +66,12 @@ def final_report(
     return metrics
 
 
-def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, drawn: bool, swept: bool) -> None:
+def _callback(trainer: L.Trainer, kind: type[Kind]) -> Kind:
+    """The trainer's one callback of this kind."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
+
+
+def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept: bool) -> None:
     """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all."""
     if not swept:
         tell_metrics(metrics, title=f"test measures of {directory.name}")
@@ -63,7 +80,7 @@ def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, drawn:
         print(dead)
     if not swept:
         print()
-        if drawn:
+        if (directory / "figures").is_dir():
             print(f"figures      {directory / 'figures'}")
         print(f"metrics      {directory / 'metrics.json'}")
         print(f"sample       vaelab-sample run={directory}")

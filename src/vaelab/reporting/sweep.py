@@ -11,6 +11,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 SHOWN = 4
+# Seconds of training within which a job has no figures by itself: to draw them takes half a second or more.
+SOON = 5.0
 
 
 class SweepTable(Callback):
@@ -37,6 +39,14 @@ class SweepTable(Callback):
                 writer.writerows(rows)
             _tell(rows, ["job", *varied, *_names(measures)[:SHOWN]])
             print(f"\nall measures  {folder / 'sweep.csv'}")
+        undrawn = [job for job, measured in zip(jobs, measures, strict=True) if measured and not _drawn(job)]
+        if undrawn and config.report.figures is None:
+            soon = f"not of jobs that were trained within {SOON:g} seconds"
+            print(f"figures       {soon}: vaelab-train resume={undrawn[0]} draws them")
+
+
+def _drawn(job: Path) -> bool:
+    return (job / "figures").is_dir()
 
 
 def _number(name: str) -> tuple[int, str]:
