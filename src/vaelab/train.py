@@ -60,8 +60,8 @@ def train(config: DictConfig) -> float:
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, directory, config)
     with acceleration.of(variant, trainer.strategy.root_device):
-        fit(trainer, variant, data, directory, config.resume)
-    report(trainer, variant, data, directory, config)
+        seconds = fit(trainer, variant, data, directory, config.resume)
+    report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
 
@@ -237,13 +237,14 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     return steps
 
 
-def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> None:
-    """Train, from the last checkpoint if resumed.
+def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:
+    """Train, from the last checkpoint if resumed; the seconds that it took, in all its parts.
 
     Raises:
         Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
         UserError: if there is no checkpoint, or it is of a later epoch than the last that is asked for.
     """
+    from lightning.pytorch.callbacks import Timer
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     last = directory / "checkpoints" / "last.ckpt"
@@ -260,9 +261,14 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
         raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
+    # Now: to test a checkpoint puts the callbacks back to where they stood in it.
+    timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
+    return timer.time_elapsed("train")
 
 
-def report(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig) -> None:
+def report(
+    trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
+) -> None:
     """Test the best checkpoint; write metrics, figures and TensorBoard's last page; tell."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -278,7 +284,7 @@ def report(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, 
         raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
-        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), swept=swept)
+        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), seconds, swept=swept)
         tell_end(directory, variant, metrics, swept=swept)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import lightning as L
-from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,8 +18,6 @@ from vaelab.reporting.tables import collapse_warning, tell_metrics
 from vaelab.run import write_json
 from vaelab.variants.base import VAE
 
-Kind = TypeVar("Kind", bound=L.Callback)
-
 
 def final_report(
     trainer: L.Trainer,
@@ -29,6 +26,7 @@ def final_report(
     directory: Path,
     config: DictConfig,
     tested: dict[str, float],
+    seconds: float,
     *,
     swept: bool,
 ) -> dict[str, float]:
@@ -40,8 +38,6 @@ def final_report(
     examined = variant.examine(data.loader("test"), config.report.test_items)
     measured = variant.measures(examined, data)
     metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
-    # Of all its parts, if it was cut and resumed.
-    seconds = _callback(trainer, Timer).time_elapsed("train")
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))
@@ -50,7 +46,8 @@ def final_report(
     if drawn is None:
         drawn = not swept or seconds >= SOON
     if drawn:
-        figures = final_figures(variant, examined, _callback(trainer, History).curves, trainer.global_step)
+        history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
+        figures = final_figures(variant, examined, history.curves, trainer.global_step)
         pictures = {name: png(figure) for name, figure in figures.items()}
         save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
@@ -64,11 +61,6 @@ def final_report(
         writer.add_hparams(_settings(config), metrics, run_name=".")
         trainer.logger.finalize("success")
     return metrics
-
-
-def _callback(trainer: L.Trainer, kind: type[Kind]) -> Kind:
-    """The trainer's one callback of this kind."""
-    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
 
 
 def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept: bool) -> None:
