@@ -65,20 +65,13 @@ def mlp(batch_size: int, epochs: int) -> Workload:
     return Workload([*words, f"dataset.batch_size={batch_size}"], epochs, files=write_mnist)
 
 
-def write_more_pictures(root: Path) -> Path:
-    """Three times as many, so that epochs, and with them the checkpoints of 80 MB, are fewer."""
-    return write_pictures(root, 3000)
-
-
-CONV2D = ["experiment=images", "architecture=conv2d", "dataset.flip=false"]
 WORKLOADS = {
     "mlp_128": mlp(128, 2),
     "mlp_512": mlp(512, 2),
     "mlp_1024": mlp(1024, 2),
     "sine_32": Workload(["experiment=sine", "dataset.batch_size=32"], 6, quick_epochs=2),
     "conv1d": Workload(["experiment=radio", "architecture=conv1d", "latent=point", "variant.peak_weight=0"], 1),
-    "conv2d_64": Workload(CONV2D, 3, files=write_pictures),
-    "conv2d_64_more": Workload(CONV2D, 2, files=write_more_pictures),
+    "conv2d_64": Workload(["experiment=images", "architecture=conv2d", "dataset.flip=false"], 10, files=write_pictures),
 }
 
 

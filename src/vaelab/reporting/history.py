@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
+import torch
 
 from vaelab.variants.base import VAE
 
@@ -18,10 +19,12 @@ class History(L.Callback):
         self.curves: dict[str, list[tuple[int, float]]] = {}
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
-        return {"curves": {name: [list(point) for point in points] for name, points in self.curves.items()}}
+        # As tensors, which are copied and written in no time however long the run.
+        return {"curves": {name: torch.tensor(points, dtype=torch.float64) for name, points in self.curves.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
-        self.curves = {n: [(int(s), float(v)) for s, v in points] for n, points in state_dict["curves"].items()}
+        curves = {name: torch.as_tensor(points, dtype=torch.float64) for name, points in state_dict["curves"].items()}
+        self.curves = {name: [(int(step), value) for step, value in points.tolist()] for name, points in curves.items()}
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         assert isinstance(module, VAE)
