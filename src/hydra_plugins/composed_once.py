@@ -16,8 +16,7 @@ from omegaconf import DictConfig
 # Of a larger sweep the further jobs are composed twice: a thousand configurations take a quarter of a gigabyte.
 MOST = 100
 
-
-# Its settings are those of Hydra's basic sweeper.
+# As of Hydra's basic sweeper.
 SETTINGS = {"_target_": "hydra_plugins.composed_once.ComposedOnceSweeper", "max_batch_size": None, "params": None}
 
 ConfigStore.instance().store(group="hydra/sweeper", name="composed_once", node=SETTINGS, provider="vaelab")

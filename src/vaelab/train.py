@@ -261,7 +261,6 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
         raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
-    # Now: to test a checkpoint puts the callbacks back to where they stood in it.
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     return timer.time_elapsed("train")
 
@@ -269,23 +268,31 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
 def report(
     trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
 ) -> None:
-    """Test the best checkpoint; write metrics, figures and TensorBoard's last page; tell."""
+    """Test the best weights; write metrics, figures and TensorBoard's last page; tell."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from vaelab.reporting.finale import final_report, tell_end
 
     try:
-        tested = trainer.test(
-            variant, datamodule=data, ckpt_path=directory / "checkpoints" / "best.ckpt", verbose=False
-        )
+        tested = evaluate_best(trainer, variant, data, directory)
     except SystemExit:
         # Lightning's answer to Ctrl-C; the training itself is done and saved.
         raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
-        metrics = final_report(trainer, variant, data, directory, config, dict(tested[0]), seconds, swept=swept)
+        metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)
         tell_end(directory, variant, metrics, swept=swept)
+
+
+def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> dict[str, float]:
+    """The means over the test split, of the best weights, which the variant has from then on."""
+    import torch
+
+    # The trainer's own way puts the callbacks back, too, and with them the course of the training.
+    best = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True, mmap=True)
+    variant.load_state_dict(best["state_dict"])
+    return dict(trainer.test(variant, datamodule=data, verbose=False)[0])
 
 
 if __name__ == "__main__":
