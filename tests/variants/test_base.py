@@ -174,6 +174,13 @@ def test_examining_takes_the_first_items_by_posterior_means_without_noise(data):
     assert all(len(field) == 10 for field in found) and all(len(field) == 4 for field in found.head(4))
 
 
+def test_codes_are_those_of_the_examined_items_and_nothing_is_decoded(data, monkeypatch):
+    data, variant = data(), model()
+    expected = variant.examine(data.loader("test"), 10).code
+    monkeypatch.setattr(variant, "params", None)
+    assert torch.equal(variant.codes(data.loader("test"), 10), expected)
+
+
 def test_decoding_in_chunks_is_decoding_at_once():
     variant, codes = model(), torch.randn(10, 3)
     assert torch.allclose(variant.decode(codes, chunk=3), variant.decoder(codes), atol=1e-6)

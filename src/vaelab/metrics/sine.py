@@ -125,7 +125,7 @@ def _harmonic_distortion(wave: Tensor, cycles: float) -> Tensor:
     return ((power[:, 1:].sum(1) + FLOOR) / (power[:, 0] + FLOOR)).sqrt()
 
 
-def _frequency(wave: Tensor, padding: int = 8) -> Tensor:
+def _frequency(wave: Tensor, padding: int = 2) -> Tensor:
     """Cycles in a wave of its strongest frequency: a parabola through the peak of the padded log spectrum."""
     window = torch.blackman_window(wave.shape[1], dtype=wave.dtype, device=wave.device)
     spectrum = torch.fft.rfft(wave * window, n=padding * wave.shape[1])

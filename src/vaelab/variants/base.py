@@ -182,6 +182,13 @@ class VAE(L.LightningModule):
             rows.append(Examined(*(field.cpu() for field in row)))
         return Examined(*(torch.cat(fields) for fields in zip(*rows, strict=True))).head(limit)
 
+    @torch.inference_mode()
+    def codes(self, batches: Iterable[Batch], limit: int) -> Tensor:
+        """Posterior means of the first `limit` items, `(items, code_size)` on the CPU: as `examine`, undecoded."""
+        self.eval()
+        parts = [self.posterior(batch.x.to(self.device)).mean.cpu() for batch in _until(batches, limit)]
+        return torch.cat(parts)[:limit]
+
     # Steps --------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: D102

@@ -77,7 +77,7 @@ class SineVAE(SignalVAE):
         from vaelab.metrics.sine import sine_measures, smooth
 
         found = super().measures(examined, data)
-        codes = self.examine(data.loader("train"), limit=5000).code
+        codes = self.codes(data.loader("train"), limit=5000)
         densities: dict[str, Density] = {"": "prior", "gmm/": "gmm"} if self.latent.has_prior else {"": "gmm"}
         for name, density in densities.items():
             drawn = sample_codes(density, self.samples, latent=self.latent, codes=codes, seed=self.seed)
