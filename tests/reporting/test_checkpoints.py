@@ -6,6 +6,7 @@ import resource
 import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from vaelab.reporting.checkpoints import HOLD, Checkpoints, WholeFiles, second_name
 
@@ -105,7 +106,7 @@ def test_what_was_held_does_not_come_over_a_later_step(tmp_path):
 def fitted(tiny, trainer_of, tmp_path, monkeypatch):
     """Train five epochs of which the third is the best; the epochs that were written as the last, and what is there."""
 
-    def fit(share, broken=None):
+    def fit(share, broken=None, by=None):
         seen, scores = [], {1: 1.0, 2: 2.0, 3: 5.0, 4: 3.0, 5: 4.0}
         write = WholeFiles.write_held
 
@@ -117,7 +118,7 @@ def fitted(tiny, trainer_of, tmp_path, monkeypatch):
         def score(trainer, module):
             trainer.callback_metrics["val/elbo"] = torch.tensor(scores[trainer.current_epoch + 1])
             if trainer.current_epoch + 1 == broken:
-                raise RuntimeError("broken")
+                raise by or RuntimeError("broken")
 
         monkeypatch.setattr(WholeFiles, "write_held", watched)
         monkeypatch.setattr(Checkpoints, "SHARE", share)
@@ -128,6 +129,8 @@ def fitted(tiny, trainer_of, tmp_path, monkeypatch):
         trainer.strategy.checkpoint_io = WholeFiles()
         try:
             trainer.fit(run.variant.train(), datamodule=run.data())
+        except SystemExit:
+            assert isinstance(by, SIGTERMException)
         except RuntimeError as error:
             assert str(error) == "broken"
         epochs = {
@@ -144,6 +147,19 @@ def test_where_writing_costs_nothing_each_epoch_is_written(fitted):
 
 def test_where_writing_would_cost_too_much_the_end_is_written(fitted):
     assert fitted(share=0.0) == ([1, 5], {"best": 3, "last": 5})
+
+
+def test_an_interruption_writes_the_best_before_the_last(fitted, monkeypatch):
+    written, write = [], WholeFiles._write
+
+    def noted(self, checkpoint, path):
+        written.append(path.stem)
+        write(self, checkpoint, path)
+
+    monkeypatch.setattr(WholeFiles, "_write", noted)
+    _, epochs = fitted(share=0.0, broken=5, by=SIGTERMException())
+    assert written == ["best", "best", "last"]
+    assert epochs == {"best": 3, "last": 5}
 
 
 def test_an_error_loses_no_epoch_that_was_whole(fitted):

@@ -99,7 +99,7 @@ class Checkpoints(Checkpoint):
             self.best = score
         began = time.monotonic()
         # Both know the best score, or a resumed run would take a worse epoch for the best.
-        self._save(trainer, HOLD)
+        self._save(trainer)
         files = self._files(trainer)
         if is_best and trainer.is_global_zero:
             files.held[self.folder / "best.ckpt"] = files.held[self.folder / "last.ckpt"]
@@ -122,8 +122,8 @@ class Checkpoints(Checkpoint):
             self._save(trainer)
         self._files(trainer).write_held()
 
-    def _save(self, trainer: L.Trainer, option: str | None = None) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False, storage_options=option)
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False, storage_options=HOLD)
 
     def _files(self, trainer: L.Trainer) -> WholeFiles:
         files = trainer.strategy.checkpoint_io
