@@ -1,19 +1,24 @@
-"""Hydra's own sweeper, except that the launcher gets the configurations that were composed to check them.
+"""Hydra's own sweeper, except that jobs which differ in plain values are composed once for all of them.
 
 Hydra finds what lies in `hydra_plugins`; `configs/train.yaml` chooses this one with `override hydra/sweeper`.
 """
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any
 
+from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-# Of a larger sweep the further jobs are composed twice: a thousand configurations take a quarter of a gigabyte.
+# A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
 MOST = 100
 
 # As of Hydra's basic sweeper.
@@ -33,21 +38,47 @@ class ComposedOnceSweeper(BasicSweeper):
 
 
 class Remembering:
-    """A config loader whose first composition of a job is also its second one; in all else the `loader` behind it."""
+    """A config loader that composes once for all jobs whose overrides differ in plain values; else the `loader` itself.
+
+    Hydra writes values into what it has composed last of all, so a copy with other values is what it would compose.
+    """
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
-        self.composed: dict[tuple[str, ...], DictConfig] = {}
+        self.is_group = cache(lambda name: bool(loader.get_group_options(name)))
+        self.parse = cache(OverridesParser.create().parse_override)
+        self.composed: dict[tuple[str, ...], tuple[list[Override], DictConfig]] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """A job's configuration; the same object twice, and then anew, since a job may change its own."""
-        job = tuple(sweep_overrides)
-        if job in self.composed:
-            return self.composed.pop(job)
-        config = self.loader.load_sweep_config(master_config, sweep_overrides)
-        if len(self.composed) < MOST:
-            self.composed[job] = config
+        """A job's configuration, which is its own to change."""
+        overrides = [self.parse(word) for word in sweep_overrides]
+        values = {override.key_or_group for override in overrides if self._is_plain_value(override, overrides)}
+        kind = tuple(o.key_or_group if o.key_or_group in values else str(o.input_line) for o in overrides)
+        if kind not in self.composed:
+            config = self.loader.load_sweep_config(master_config, sweep_overrides)
+            if len(self.composed) == MOST:
+                return config
+            self.composed[kind] = overrides, config
+        before, config = self.composed[kind]
+        config = copy.deepcopy(config)
+        if overrides != before:
+            for override in overrides:
+                if override.key_or_group in values:
+                    OmegaConf.update(config, override.key_or_group, override.value())
+            _tell(config, [override for override in overrides if not override.is_hydra_override()])
         return config
+
+    def _is_plain_value(self, override: Override, overrides: list[Override]) -> bool:
+        """Whether it says `key=value` of one number or word, in a place that no other override touches."""
+        key = override.key_or_group
+        return (
+            override.type == OverrideType.CHANGE
+            and override.package is None
+            and not override.is_hydra_override()
+            and not isinstance(override.value(), dict | list)
+            and not self.is_group(key)
+            and not any(_overlap(key, other.key_or_group) for other in overrides if other is not override)
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -55,3 +86,17 @@ class Remembering:
     def __reduce__(self) -> tuple[Any, ...]:
         # A launcher that runs jobs in other processes sends them the loader alone.
         return Remembering, (self.loader,)
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether one of two keys holds the other."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+def _tell(config: DictConfig, overrides: list[Override]) -> None:
+    """Have the configuration say of which overrides it is."""
+    config.hydra.overrides.task = [override.input_line for override in overrides]
+    naming = config.hydra.job.config.override_dirname
+    config.hydra.job.override_dirname = get_overrides_dirname(
+        overrides=overrides, exclude_keys=naming.exclude_keys, item_sep=naming.item_sep, kv_sep=naming.kv_sep
+    )
