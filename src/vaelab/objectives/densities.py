@@ -72,7 +72,8 @@ def _mixture(codes: Tensor, seed: int, components: int = 20) -> GaussianMixture:
     few = min(components, max(1, len(codes) // 10))
     # Full covariances of very wide codes would have more numbers than there are items.
     kind = "full" if codes.shape[1] <= 64 else "diag"
-    mixture = GaussianMixture(few, covariance_type=kind, reg_covar=1e-6, random_state=seed)
+    # Rounds that bring less than this many nats a code change its likelihood less than another start would.
+    mixture = GaussianMixture(few, covariance_type=kind, tol=0.01, reg_covar=1e-6, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(codes.double().numpy())
