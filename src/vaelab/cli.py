@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,12 @@ def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[
             fail("interrupted", status=130)
         except Exception as error:
             mistake = as_mistake(error, config_name)
-            if mistake is None:
-                raise
             if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(mistake, Interrupted):
-                print(f"vaelab: job {HydraConfig.get().job.num} failed: {mistake}", file=sys.stderr)
+                if mistake is None:
+                    traceback.print_exception(error)
+                print(f"vaelab: job {HydraConfig.get().job.num} failed: {mistake or repr(error)}", file=sys.stderr)
+                raise
+            if mistake is None:
                 raise
             discard_empty(Path(HydraConfig.get().runtime.output_dir))
             fail(str(mistake), mistake.status)

@@ -7,6 +7,10 @@ class UserError(Exception):
     status = 1
 
 
+class TakenError(UserError):
+    """A run lives already where another one was to be written."""
+
+
 class Interrupted(UserError):
     """The user stopped a run, and it was saved; `status` is what a shell gives for the signal."""
 

@@ -25,7 +25,7 @@ from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Signature
 from vaelab.data.module import DataModule, Found
 from vaelab.data.sources.base import Source
-from vaelab.errors import UserError
+from vaelab.errors import TakenError, UserError
 from vaelab.variants.base import VAE, Parts
 
 FORMAT = 1
@@ -141,10 +141,11 @@ def set_threads(threads: int | None) -> None:
 
 
 def refuse_taken(directory: Path) -> None:
-    """Raise `UserError` if a run lives in this directory already."""
+    """Raise `TakenError` if a run lives in this directory already."""
     if (directory / "config.yaml").exists():
-        raise UserError(
-            f"{directory} already holds a run: choose another hydra.run.dir, or continue it with resume={directory}"
+        raise TakenError(
+            f"{directory} already holds a run: choose another folder (hydra.run.dir, a sweep's hydra.sweep.dir), or "
+            f"continue it with resume={directory}"
         )
 
 
@@ -152,7 +153,7 @@ def claim(directory: Path, config: DictConfig) -> None:
     """Make the run directory its own by `config.yaml`.
 
     Raises:
-        UserError: if a run lives there already; nothing is touched.
+        TakenError: if a run lives there already; nothing is touched.
     """
     refuse_taken(directory)
     directory.mkdir(parents=True, exist_ok=True)

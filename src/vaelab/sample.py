@@ -25,6 +25,7 @@ def main() -> None:
 def sample(config: DictConfig) -> None:
     """Do what `config.task` asks of the run `config.run`."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
     from vaelab.config import SampleSettings, build, check_settings
     from vaelab.run import load_run, set_threads
@@ -35,12 +36,14 @@ def sample(config: DictConfig) -> None:
     set_threads(config.threads)
     task = build(config.task)
     loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
-    name = HydraConfig.get().runtime.choices["task"]
-    default = loaded.directory / "samples" / f"{name}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-    folder = Path(config.out).expanduser() if config.out else default
+    hydra = HydraConfig.get()
+    name = f"{hydra.runtime.choices['task']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
+    folder = Path(config.out).expanduser() if config.out else loaded.directory / "samples" / name
     if folder.is_file():
         raise UserError(f"out={folder} is a file: name a folder")
-    task(loaded, Output(folder))
+    if config.out and hydra.mode == RunMode.MULTIRUN:
+        folder = folder / str(hydra.job.num)
+    task(loaded, Output(folder, fresh=not config.out))
 
 
 def pick_device(name: str) -> str:

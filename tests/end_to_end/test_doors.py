@@ -1,8 +1,10 @@
 """The doors themselves: help at once, runs that repeat, sweeps, two processes, a training that fails."""
 
+import csv
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +125,10 @@ def measures(run):
     return {k: v for k, v in json.loads((run / "metrics.json").read_text()).items() if k not in timings}
 
 
+def table(sweep):
+    return list(csv.DictReader((sweep / "sweep.csv").read_text().splitlines()))
+
+
 @pytest.mark.parametrize("experiment", ["sine", "images"])
 def test_the_same_command_gives_the_same_numbers_and_another_seed_others(vaelab, words, trained, tmp_path, experiment):
     first = measures(trained(experiment)[0])
@@ -181,13 +187,38 @@ def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tm
     swept = ["-m", "latent.dim=1,-1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = vaelab.train(*swept, *words("sine"), "trainer.max_epochs=1", figures=False)
     assert done.status == 1
-    complaints = [line for line in done.err.splitlines() if line.startswith("vaelab:")]
-    assert "job 1 failed" in complaints[0]
-    assert "latent.dim" in complaints[0]
-    assert "Traceback" not in done.err
+    complaints = [line for line in done.err.splitlines() if not line.startswith("epoch ")]
+    why = "latent.dim must be at least 1, not -1"
+    assert complaints == [f"vaelab: job 1 failed: {why}", "vaelab: 1 of 3 jobs failed: 1"]
+    assert why in done.out
+    rows = table(tmp_path / "sweep")
+    assert [(row["job"], row["latent.dim"], row["failed"]) for row in rows] == [
+        ("0", "1", ""),
+        ("1", "-1", why),
+        ("2", "2", ""),
+    ]
+    assert [bool(row["test/elbo"]) for row in rows] == [True, False, True]
     assert (tmp_path / "sweep/0/metrics.json").is_file()
     assert (tmp_path / "sweep/2/metrics.json").is_file()
     assert not (tmp_path / "sweep/1/config.yaml").exists()
+
+
+def test_a_sweep_that_is_interrupted_shows_what_is_done(vaelab, words, tmp_path):
+    swept = ["-m", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = vaelab.train(*swept, *words("sine"), cut=(12, signal.SIGINT), figures=False)
+    assert done.status == 130
+    rows = table(tmp_path / "sweep")
+    assert [(row["job"], row["failed"]) for row in rows] == [("0", ""), ("1", "cut off")]
+    assert f"resume={tmp_path}/sweep/1" in done.err
+
+
+def test_a_sweep_into_a_folder_of_other_runs_leaves_them_as_they_were(vaelab, words, tmp_path):
+    swept = ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", *words("sine"), "trainer.max_epochs=1"]
+    vaelab.train(*swept, figures=False).done()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    again = vaelab.train(*swept, figures=False)
+    assert again.status == 1 and "hydra.sweep.dir" in again.err and "2 of 2 jobs failed: 0, 1" in again.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 
 
 def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):

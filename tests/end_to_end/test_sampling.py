@@ -80,6 +80,22 @@ def test_a_run_directory_gets_its_samples_where_none_are_asked_for(vaelab, train
     assert names(tmp_path) == {"run"}
 
 
+def test_samples_of_the_same_second_lie_beside_one_another(vaelab, trained, tmp_path):
+    run = shutil.copytree(trained("sine")[0], tmp_path / "run")
+    vaelab.sample("-m", f"run={run}", "task.n=1", "task.seed=0,1,2", cwd=tmp_path).done()
+    made = sorted((run / "samples").iterdir())
+    assert len({np.load(folder / "samples.npy").tobytes() for folder in made}) == 3
+    # What was asked is written down, once for all.
+    assert [len(list(folder.rglob("*"))) for folder in (tmp_path / "outputs/sample").iterdir()] == [1]
+
+
+def test_a_sweep_of_samples_has_a_folder_for_each(vaelab, trained, tmp_path):
+    run, _ = trained("sine")
+    vaelab.sample("-m", f"run={run}", "task.n=1", "task.seed=0,1", f"out={tmp_path}/out", cwd=tmp_path).done()
+    assert names(tmp_path / "out") == {"0", "1"}
+    assert names(tmp_path / "out/1") == {"samples.npy", "codes.npy", "samples.png"}
+
+
 def test_a_lone_checkpoint_without_its_data_is_enough(vaelab, words, files, tmp_path):
     mine, alone = shutil.copytree(files / "pictures", tmp_path / "mine"), tmp_path / "alone"
     run = tmp_path / "run"

@@ -27,10 +27,13 @@ class Task(Protocol):
 
 
 class Output:
-    """A folder that tells what was put into it, in the user's units."""
+    """A folder that tells what was put into it, in the user's units.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `fresh`: one that was not there before, which gets a number behind its name if need be.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.folder, self.fresh = folder, fresh
 
     def array(self, name: str, values: Tensor) -> None:
         """Write `name.npy`."""
@@ -54,10 +57,25 @@ class Output:
 
     def path(self, name: str) -> Path:
         """Where a file of this name goes: in the folder, made if need be, and told."""
+        if self.fresh:
+            self.folder, self.fresh = _made(self.folder), False
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         print(path)
         return path
+
+
+def _made(folder: Path) -> Path:
+    """A new folder of this name, or of this name and the first number that is free."""
+    made, count = folder, 1
+    while True:
+        try:
+            made.mkdir(parents=True)
+        except FileExistsError:
+            count += 1
+            made = folder.with_name(f"{folder.name}_{count}")
+        else:
+            return made
 
 
 def read_file(run: Run, file: str | Path) -> Tensor:

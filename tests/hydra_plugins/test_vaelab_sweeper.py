@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from hydra_plugins.composed_once import MOST, Remembering
+from hydra_plugins.vaelab_sweeper import MOST, Remembering
 from vaelab.cli import run
 from vaelab.config import config_dir
 
@@ -99,6 +99,18 @@ def test_what_a_job_made_of_its_configuration_is_not_handed_on(loader, master):
         config.trainer.max_epochs = 1
 
 
+def test_all_jobs_have_the_sweeps_own_time(loader):
+    master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+    remembering = Remembering(loader)
+    remembering.load_sweep_config(master, ["seed=1"])
+    folder = master.hydra.sweep.dir
+    moved = OmegaConf.get_cache(master)["now"]
+    moved |= dict.fromkeys(moved, "another time")
+    assert master.hydra.sweep.dir != folder
+    for job in (["seed=1"], ["seed=2"], ["threads=1"]):
+        assert remembering.load_sweep_config(master, job).hydra.sweep.dir == master.hydra.sweep.dir
+
+
 def test_a_configuration_is_as_strict_as_the_one_composed(loader, master):
     remembering = Remembering(loader)
     copied = [remembering.load_sweep_config(master, [f"seed={k}"]) for k in range(2)][1]
@@ -123,7 +135,7 @@ def test_other_processes_are_sent_the_loader_alone():
     assert sent.composed == {} and sent.path == "a path"
 
 
-@pytest.mark.parametrize(("sweeper", "times"), [("composed_once", 1), ("basic", 6)])
+@pytest.mark.parametrize(("sweeper", "times"), [("vaelab", 1), ("basic", 6)])
 def test_a_sweep_composes_once_and_runs_every_job_even_the_same_one_again(
     monkeypatch, tmp_path, composed, sweeper, times
 ):
@@ -140,3 +152,32 @@ def test_a_sweep_composes_once_and_runs_every_job_even_the_same_one_again(
         GlobalHydra.instance().clear()
     assert jobs == [(3, "0"), (4, "1"), (3, "2")]
     assert len(composed) == times
+
+
+@pytest.mark.parametrize("word", ["optimizer.lr=interval(0.1,1)", "seed=glob(*)", "seed=range(3,1)"])
+def test_what_lists_no_values_is_refused_before_anything_is_written(monkeypatch, tmp_path, capsys, word):
+    monkeypatch.setattr("sys.argv", ["train.py", "-m", word, f"hydra.sweep.dir={tmp_path}/sweep"])
+    with pytest.raises(SystemExit):
+        run(lambda config: None, "train")
+    GlobalHydra.instance().clear()
+    assert capsys.readouterr().err.startswith(f"vaelab: {word} ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_in_one_job_is_shown_whole_and_the_others_carry_on(monkeypatch, tmp_path, capsys):
+    done = []
+    words = ["-m", "seed=3,4,5", "hydra.sweeper.max_batch_size=1", f"hydra.sweep.dir={tmp_path}"]
+    monkeypatch.setattr("sys.argv", ["train.py", *words])
+
+    def job(config):
+        if config.seed == 3:
+            raise ZeroDivisionError("a fault")
+        done.append(config.seed)
+
+    with pytest.raises(SystemExit):
+        run(job, "train")
+    GlobalHydra.instance().clear()
+    told = capsys.readouterr().err
+    assert done == [4, 5]
+    assert "in job" in told and "job 0 failed: ZeroDivisionError('a fault')" in told
+    assert told.splitlines()[-1] == "vaelab: 1 of 3 jobs failed: 0"

@@ -1,12 +1,14 @@
-"""Hydra's own sweeper, except that jobs which differ in plain values are composed once for all of them.
+"""Hydra's own sweeper, composing once what differs in values alone, and telling at the end what failed.
 
-Hydra finds what lies in `hydra_plugins`; `configs/train.yaml` chooses this one with `override hydra/sweeper`.
+Hydra finds what lies in `hydra_plugins`; `override hydra/sweeper: vaelab` in `configs/` chooses this one.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -15,19 +17,22 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+from vaelab.errors import UserError
 
 # A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
 MOST = 100
 
 # As of Hydra's basic sweeper.
-SETTINGS = {"_target_": "hydra_plugins.composed_once.ComposedOnceSweeper", "max_batch_size": None, "params": None}
+SETTINGS = {"_target_": "hydra_plugins.vaelab_sweeper.VaelabSweeper", "max_batch_size": None, "params": None}
 
-ConfigStore.instance().store(group="hydra/sweeper", name="composed_once", node=SETTINGS, provider="vaelab")
+ConfigStore.instance().store(group="hydra/sweeper", name="vaelab", node=SETTINGS, provider="vaelab")
 
 
-class ComposedOnceSweeper(BasicSweeper):
+class VaelabSweeper(BasicSweeper):
     """Every combination of the values given. All jobs are composed before the first is run, so a mistake shows."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -35,6 +40,51 @@ class ComposedOnceSweeper(BasicSweeper):
         loader: Any = Remembering(hydra_context.config_loader)
         remembering = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
         super().setup(hydra_context=remembering, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run all jobs, those behind a failed one, too.
+
+        Raises:
+            UserError: if there is no job, or a value is no list of values; and at the end if a job has failed.
+        """
+        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
+        loader, callbacks = self.hydra_context.config_loader, self.hydra_context.callbacks
+        overrides = OverridesParser.create(loader).parse_overrides([*self._parse_config(), *arguments])
+        batches = self.split_arguments(_listed(overrides), self.max_batch_size)
+        for batch in batches:
+            self.validate_batch_is_legal(batch)
+        # What time it is, when it is in the name, is asked here for all jobs.
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        done: list[Sequence[JobReturn]] = []
+        try:
+            for batch in batches:
+                done.append(self.launcher.launch(batch, initial_job_idx=sum(map(len, done))))
+            _complain([job for jobs in done for job in jobs])
+        except BaseException:
+            # Hydra itself tells the callbacks of an end without a failure alone.
+            callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
+            raise
+        return done
+
+
+def _listed(overrides: list[Override]) -> list[Override]:
+    """The overrides, if every one of them has values that can be listed, and at least one."""
+    for override in overrides:
+        if override.is_sweep_override():
+            if not override.is_discrete_sweep():
+                raise UserError(f"{override.input_line} is no list of values: give A,B,… or range(A,B,STEP)")
+            if next(override.sweep_string_iterator(), None) is None:
+                raise UserError(f"{override.input_line} leaves no job to run: give A,B,… or range(A,B,STEP)")
+    return overrides
+
+
+def _complain(jobs: list[JobReturn]) -> None:
+    """Raise `UserError` if jobs have failed; each told why at once."""
+    failed = [number for number, job in enumerate(jobs) if job.status == JobStatus.FAILED]
+    if failed:
+        raise UserError(f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(map(str, failed))}")
 
 
 class Remembering:
@@ -61,6 +111,7 @@ class Remembering:
             self.composed[kind] = overrides, config
         before, config = self.composed[kind]
         config = copy.deepcopy(config)
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)
         if overrides != before:
             for override in overrides:
                 if override.key_or_group in values:
