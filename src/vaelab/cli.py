@@ -27,8 +27,10 @@ from vaelab.errors import Interrupted, UserError
 
 DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
-    *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
+# What torch says when there is no memory left, on a processor and on a GPU.
+NO_MEMORY = ("can't allocate memory", "out of memory")
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
 
 
@@ -118,6 +120,11 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         return UserError(explain(error, config_name))
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return UserError("a group takes the name of one of its entries, not a number: --help lists them")
+    full = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    if full or isinstance(error, MemoryError):
+        much = re.search(r"allocate (\d[\d.]* \w+)", str(error))
+        asked = f" ({much[1]} more were asked for)" if much else ""
+        return UserError(f"out of memory{asked}: take a smaller dataset.batch_size, fewer items or a smaller net")
     if isinstance(error, OSError) and error.errno in DISK:
         where = error.filename or "while writing"
         return UserError(f"{error.strerror}: {where}; free some space or choose another folder")

@@ -15,6 +15,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vaelab.errors import UserError
 
+# What torch and numpy take for a whole number is below.
+LARGEST = 2**63
 # Where objects that a checkpoint names may come from: a checkpoint must not be able to run anything else.
 ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.", "vaelab.tasks.")
 
@@ -23,18 +25,18 @@ ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.
 class TrainSettings:
     """What `configs/train.yaml` holds beside what Hydra builds: names and types of the plain settings."""
 
-    variant: Any
-    dataset: Any
-    architecture: Any
-    latent: Any
-    likelihood: Any
-    objective: Any
-    beta_schedule: Any
-    optimizer: Any
-    accelerator: Any
-    trainer: Any
-    early_stopping: Any
-    report: Any
+    variant: dict[str, Any]
+    dataset: dict[str, Any]
+    architecture: dict[str, Any]
+    latent: dict[str, Any]
+    likelihood: dict[str, Any]
+    objective: dict[str, Any]
+    beta_schedule: dict[str, Any]
+    optimizer: dict[str, Any]
+    accelerator: dict[str, Any]
+    trainer: dict[str, Any]
+    early_stopping: dict[str, Any]
+    report: dict[str, Any]
     seed: int
     threads: int | None
     resume: str | None
@@ -60,7 +62,7 @@ class EarlyStop:
 class SampleSettings:
     """What `configs/sample.yaml` holds."""
 
-    task: Any
+    task: dict[str, Any]
     run: str
     out: str | None
     device: str
@@ -78,13 +80,15 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     """The object that a configuration node names, made by Hydra after its settings were checked.
 
     Raises:
-        UserError: for a target outside of vaelab's rooms, an unknown setting, one of the wrong type, or one that the
-            object itself refuses.
+        UserError: for a node without a target, or one outside of vaelab's rooms, an unknown setting, one of the wrong
+            type, or one that the object itself refuses.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     check_targets(config)
+    if "_target_" not in config:
+        raise UserError(f"{config._get_full_key(None)} has no _target_: choose an entry of the group")
     if config.get("_partial_"):
         # Hydra's own partial asks its policy anew at every call, which takes longer than a schedule.
         settings = {key: value for key, value in _plain(config).items() if not key.startswith("_")}
@@ -115,10 +119,10 @@ def check_targets(node: Any, path: str = "") -> None:
         for item in node:
             check_targets(item, path)
     elif isinstance(node, DictConfig):
-        if "_target_" in node:
-            check_settings(_target(node._target_, path), node)
         for key in node:
             check_targets(node[key], f"{path}.{key!s}" if path else str(key))
+        if "_target_" in node:
+            check_settings(_target(node._target_, path), node)
 
 
 def _target(name: str, path: str) -> Any:
@@ -154,8 +158,10 @@ def check_settings(target: Any, node: DictConfig) -> None:
         if key not in known:
             raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")
         plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-        if key in hints and not isinstance(plain, dict) and not _fits(plain, hints[key]):
-            raise UserError(f"{full}={plain} is not {_words(hints[key])}")
+        if isinstance(plain, int) and abs(plain) >= LARGEST:
+            raise UserError(f"{full}={plain} is too large: give a number below 2^63")
+        if key in hints and not _fits(plain, hints[key]):
+            raise UserError(f"{full}={'null' if plain is None else plain} is not {_words(hints[key])}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -164,15 +170,22 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, option) for option in arguments)
     if origin is typing.Literal:
         return value in arguments
+    if origin is dict:
+        return isinstance(value, dict)
     if origin is tuple and isinstance(value, list):
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
     if isinstance(origin, type) and isinstance(value, list) and issubclass(list, origin):
         return not arguments or all(_fits(item, arguments[0]) for item in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (str, bool, type(None)) else origin is None and hint not in (list, tuple)
+    if hint in (str, bool, type(None)):
+        return isinstance(value, hint)
+    # An object of vaelab's is described by the settings that it is built from.
+    if getattr(hint, "__module__", "").startswith(ROOMS):
+        return isinstance(value, dict)
+    return origin is None and hint not in (list, tuple)
 
 
 def _words(hint: Any) -> str:
@@ -188,6 +201,8 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(option) for option in arguments)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
+    if origin is dict or getattr(hint, "__module__", "").startswith(ROOMS):
+        return "a group of settings: change one of them"
     if origin is tuple:
         return f"a list of {len(arguments)}, each {_words(arguments[0])}"
     if arguments and isinstance(origin, type) and issubclass(list, origin):

@@ -67,9 +67,9 @@ def part(node: DictConfig, keys: list[Any]) -> DictConfig:
 def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
     """The DataModule of `config.dataset`: its source, its codec (or a run's own) and how they are served."""
     dataset = config.dataset
-    served = part(dataset, [key for key in dataset if key in SERVED])
+    served = part(dataset, [key for key in dataset if key in (*SERVED, "codec")])
     check_settings(DataModule, served)
-    settings = {str(key): value for key, value in served.items()}
+    settings = {str(key): value for key, value in served.items() if key in SERVED}
     codec = build(dataset.codec) if fitted is None else fitted
     return DataModule(build_source(config), codec, seed=config.seed, fitted=fitted is not None, **settings)
 

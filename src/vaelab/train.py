@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 # Of lightning.Trainer's settings those that are not the user's.
 OWN = ("callbacks", "logger", "default_root_dir")
+# What counts something, and so is at least one.
+COUNTS = (
+    *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
+    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps"),
+)
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
 
@@ -118,6 +123,15 @@ def check_plain(config: DictConfig) -> None:
     check_settings(TrainSettings, config)
     check_settings(Report, config.report)
     check_settings(EarlyStop, config.early_stopping)
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"seed must lie between 0 and {2**32 - 1}, not {config.seed}")
+    for key in COUNTS:
+        count = OmegaConf.select(config, key)
+        if isinstance(count, int) and count < 1:
+            raise UserError(f"{key} must be at least 1, not {count}")
+    # Lightning would let the weights go up the gradient.
+    if isinstance(clip := config.trainer.get("gradient_clip_val"), int | float) and clip < 0:
+        raise UserError(f"trainer.gradient_clip_val must not be negative, not {clip}")
 
 
 def quieten_lightning() -> None:
@@ -188,7 +202,8 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         TrainingBar(),
     ]
     if config.early_stopping.patience is not None:
-        callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience))
+        # Not strict: an epoch may have no validation.
+        callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience, strict=False))
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
     if config.resume and is_first_process():
@@ -221,8 +236,6 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     """
     from vaelab.variants.base import FOREVER
 
-    if trainer.accumulate_grad_batches < 1:
-        raise UserError(f"trainer.accumulate_grad_batches must be at least 1, not {trainer.accumulate_grad_batches}")
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
     limit = trainer.limit_train_batches
     batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)

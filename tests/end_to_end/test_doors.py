@@ -221,6 +221,22 @@ def test_a_sweep_into_a_folder_of_other_runs_leaves_them_as_they_were(vaelab, wo
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 
 
+def test_a_training_without_progress_ends_early_and_says_so(vaelab, words, tmp_path):
+    own = [*words("digits"), "trainer.max_epochs=40", "early_stopping.patience=2", "optimizer.lr=0"]
+    run = tmp_path / "run"
+    done = vaelab.train(*own, f"hydra.run.dir={run}", figures=False).done()
+    last = done.err.splitlines()[-1]
+    assert last.endswith("ended early: 2 validations without a better val/elbo")
+    assert last.startswith("epoch 3/40")
+
+
+def test_waiting_for_a_better_validation_copes_with_epochs_that_have_none(vaelab, words, tmp_path):
+    own = [*words("sine"), "early_stopping.patience=1"]
+    for name, word in (("few", "trainer.max_steps=2"), ("rare", "trainer.check_val_every_n_epoch=2")):
+        done = vaelab.train(*own, word, f"hydra.run.dir={tmp_path / name}", figures=False).done()
+        assert "ended early" not in done.err and (tmp_path / name / "metrics.json").is_file()
+
+
 def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
     run = tmp_path / "run"
     command = ["-m", "vaelab.train", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu", *words("sine")]

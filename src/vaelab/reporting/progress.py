@@ -35,33 +35,41 @@ class TrainingBar(L.Callback):
         now = time.monotonic()
         if now - self.shown >= self.period:
             self.shown = now
-            self._show(trainer)
+            self._show(trainer, trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        self._show(trainer)
+        self._show(trainer, trainer.current_epoch, *_ended_early(trainer))
         self._close()
 
     def on_exception(self, *_: Any) -> None:  # noqa: D102
         self._close()
 
-    def _show(self, trainer: L.Trainer) -> None:
+    def _show(self, trainer: L.Trainer, epoch: int, *more: str) -> None:
         if not trainer.is_global_zero:
             return
-        text = self._describe(trainer)
+        text = "  ".join([*self._describe(trainer, epoch), *more])
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=trainer.global_step, description=text, refresh=True)
         else:
             self.console.print(text, highlight=False, soft_wrap=True)
 
-    def _describe(self, trainer: L.Trainer) -> str:
+    def _describe(self, trainer: L.Trainer, epoch: int) -> list[str]:
         speed = (trainer.global_step - self.first_step) / max(time.monotonic() - self.began, 1e-9)
-        epoch, last = trainer.current_epoch + 1, trainer.max_epochs
+        last = trainer.max_epochs
         epochs = f"{min(epoch, last)}/{last}" if last and last > 0 else f"{epoch}"
         words = [f"epoch {epochs}", f"step {trainer.global_step}", f"{speed:.0f} steps/s"]
         elbo = trainer.callback_metrics.get("val/elbo")
-        return "  ".join(words + ([] if elbo is None else [f"val ELBO {float(elbo):.2f} nats"]))
+        return words + ([] if elbo is None else [f"val ELBO {float(elbo):.2f} nats"])
 
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _ended_early(trainer: L.Trainer) -> list[str]:
+    """What the bar says last where validations without a better one have ended the training."""
+    stop = trainer.early_stopping_callback
+    if stop is None or stop.wait_count < stop.patience:
+        return []
+    return [f"ended early: {stop.wait_count} validations without a better {stop.monitor}"]

@@ -136,11 +136,17 @@ class VAE(L.LightningModule):
         return self.objective(drawn, self.pressure(self.global_step))
 
     def check_plan(self, total_steps: int) -> None:
-        """Refuse a schedule that does not fit into a run of so many steps, or into the objective.
+        """Refuse a schedule that does not fit into a run of so many steps, or into the objective, or is below zero.
 
         Raises:
             UserError: naming the setting and the remedy.
         """
+        for step in torch.linspace(0, total_steps, 101).long().tolist():
+            beta = self.schedule(step, total_steps).beta
+            if not 0 <= beta < math.inf:
+                raise UserError(
+                    f"beta_schedule makes beta {beta:g} at step {step}: it must not be negative or infinite"
+                )
         self.objective.check(self.latent, self.schedule(total_steps, total_steps))
 
     def pressure(self, step: int) -> Pressure:

@@ -9,6 +9,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from vaelab.errors import UserError
+
 
 class Optimization(NamedTuple):
     """An optimizer, and the schedule of its learning rate by step, if it has one."""
@@ -38,7 +40,15 @@ def adamw_cosine(
     warmup_steps: int = 100,
     final: float = 0.01,
 ) -> Optimization:
-    """AdamW, linear warm-up, then a cosine down to `final` · lr at the last step (Loshchilov and Hutter 2019)."""
+    """AdamW, linear warm-up, then a cosine down to `final` · lr at the last step (Loshchilov and Hutter 2019).
+
+    Raises:
+        UserError: if `warmup_steps` is negative, or `final` is no share.
+    """
+    if warmup_steps < 0:
+        raise UserError(f"optimizer.warmup_steps must not be negative, not {warmup_steps}")
+    if not 0 <= final <= 1:
+        raise UserError(f"optimizer.final must lie in [0, 1], not {final}")
 
     def factor(step: int) -> float:
         if step < warmup_steps:
