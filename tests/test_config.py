@@ -105,7 +105,7 @@ def test_a_setting_mistyped_on_the_command_line_names_the_nearest(monkeypatch, w
         ("sine", "architecture.activation=3", "architecture", "architecture.activation=3 is not a text"),
         ("digits", "dataset.codec.binarisation=maybe", "dataset", "is not one of none, dynamic, threshold"),
         ("sine", "dataset.codec.standardise=1", "dataset", "dataset.codec.standardise=1 is not true or false"),
-        ("radio", "dataset.snr=[1,a]", "dataset", "dataset.snr=[1, 'a'] is not a number or a list, each a number"),
+        ("radio", "dataset.snr=[1,a]", "dataset", "dataset.snr=[1, 'a'] is not a number or a list of 2, each a number"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_in_words(configure, experiment, override, node, words):

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vaelab.errors import UserError
 
-# What torch and numpy take for a whole number is below.
-LARGEST = 2**63
+# What torch and numpy take for a whole number is below, and what numpy takes for a seed.
+LARGEST, SEEDS = 2**63, 2**32
 # Where objects that a checkpoint names may come from: a checkpoint must not be able to run anything else.
 ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.", "vaelab.tasks.")
 
@@ -160,6 +160,8 @@ def check_settings(target: Any, node: DictConfig) -> None:
         plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
         if isinstance(plain, int) and abs(plain) >= LARGEST:
             raise UserError(f"{full}={plain} is too large: give a number below 2^63")
+        if key == "seed" and isinstance(plain, int) and not 0 <= plain < SEEDS:
+            raise UserError(f"{full} must lie between 0 and {SEEDS - 1}, not {plain}")
         if key in hints and not _fits(plain, hints[key]):
             raise UserError(f"{full}={'null' if plain is None else plain} is not {_words(hints[key])}")
 

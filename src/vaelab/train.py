@@ -123,8 +123,6 @@ def check_plain(config: DictConfig) -> None:
     check_settings(TrainSettings, config)
     check_settings(Report, config.report)
     check_settings(EarlyStop, config.early_stopping)
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f"seed must lie between 0 and {2**32 - 1}, not {config.seed}")
     for key in COUNTS:
         count = OmegaConf.select(config, key)
         if isinstance(count, int) and count < 1:

@@ -1,7 +1,7 @@
 """Wireless channels: taps over delay at a small array, each with its own delay spread and angular spread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vaelab.data.items import Items
 from vaelab.metrics.channel import rms_delay_spread
@@ -28,9 +28,9 @@ class Channel:
 
     channels: int = 20_000
     profile: Profile = "exponential"
-    decay: float | list[float] = field(default_factory=lambda: [50e-9, 500e-9])
-    angular_spread: float | list[float] = field(default_factory=lambda: [2.0, 30.0])
-    k_factor_db: float | list[float] | None = None
+    decay: float | tuple[float, float] = (50e-9, 500e-9)
+    angular_spread: float | tuple[float, float] = (2.0, 30.0)
+    k_factor_db: float | tuple[float, float] | None = None
     antennas: int = 2
     spacing: float = 0.5
     taps: int = 64
@@ -65,5 +65,5 @@ class Channel:
         return Items("signal", found.taps, factors=factors, facts=facts, sample_rate=self.sample_rate)
 
 
-def _law(setting: float | list[float]) -> float | tuple[float, float]:
+def _law(setting: float | Sequence[float]) -> float | tuple[float, float]:
     return (float(setting[0]), float(setting[1])) if isinstance(setting, Sequence) else setting

@@ -1,7 +1,7 @@
 """Clean signals of the user's own, with noise that is added here: pairs for a denoiser."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,7 +28,7 @@ class NoisyTable:
 
     file: str
     key: str | None = None
-    snr_db: float | list[float] = field(default_factory=lambda: [0.0, 12.0])
+    snr_db: float | tuple[float, float] = (0.0, 12.0)
     copies: int = 1
     sample_rate: float | None = None
     seed: int = 0

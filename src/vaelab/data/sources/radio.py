@@ -1,7 +1,7 @@
 """Radio traces: a short pulse, of a known family of shapes or of the user's own, under the noise of an antenna."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Radio:
 
     traces: int = 20_000
     noise: Noise = "radio"
-    snr: float | list[float] = field(default_factory=lambda: [1.0, 10.0])
+    snr: float | tuple[float, float] = (1.0, 10.0)
     noise_only: float = 0.0
     samples: int = 500
     sample_rate: float = 180e6
