@@ -21,6 +21,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from vaelab.cli import is_first_process
 from vaelab.errors import UserError
 
 # A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
@@ -55,8 +56,9 @@ class VaelabSweeper(BasicSweeper):
             self.validate_batch_is_legal(batch)
         # What time it is, when it is in the name, is asked here for all jobs.
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        if is_first_process():
+            folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, folder / "multirun.yaml")
         done: list[Sequence[JobReturn]] = []
         try:
             for batch in batches:

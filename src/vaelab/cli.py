@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ DISK = (
 )
 # What torch says when there is no memory left, on a processor and on a GPU.
 NO_MEMORY = ("can't allocate memory", "out of memory")
+# Where processes that Lightning starts for other devices read when the first one began.
+BEGAN = "VAELAB_BEGAN"
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
 
 
@@ -148,8 +151,17 @@ def fail(line: str, status: int = 1) -> None:
 
 
 def register_resolvers() -> None:
-    """`${either:a,b}`: a if it is given, else b."""
+    """`${either:a,b}`: a if it is given, else b. `${began:FORMAT}`: when the command began, in all its processes."""
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
+    if is_first_process() or BEGAN not in os.environ:
+        os.environ[BEGAN] = str(time.time())
+    began = time.localtime(float(os.environ[BEGAN]))
+    OmegaConf.register_new_resolver("began", lambda form: time.strftime(form, began), replace=True)
+
+
+def is_first_process() -> bool:
+    """With ddp every further process runs the same command again; files and words are the first one's."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def explain(error: Exception, config_name: str) -> str:

@@ -44,6 +44,8 @@ CHANGEABLE = (
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
 
 
+MOST_THREADS = 4096
+
 # From a configuration to objects ----------------------------------------------------------------------------------
 
 
@@ -125,12 +127,12 @@ def set_threads(threads: int | None) -> None:
     """Let torch and the linear algebra of numpy, scipy and scikit-learn use so many threads; None leaves it to them.
 
     Raises:
-        UserError: below one.
+        UserError: below one, or more than any processor has.
     """
     if threads is None:
         return
-    if threads < 1:
-        raise UserError(f"threads must be at least 1, not {threads}")
+    if not 1 <= threads <= MOST_THREADS:
+        raise UserError(f"threads must be at least 1 and at most {MOST_THREADS}, not {threads}")
     torch.set_num_threads(threads)
     threadpool_limits(threads)
     # That was for what is loaded; what is yet to be imported reads these.

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaelab.cli import program
+from vaelab.cli import is_first_process, program
 from vaelab.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -136,11 +136,6 @@ def quieten_lightning() -> None:
     """Keep Lightning's notes on its own insides from the user's terminal."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-
-
-def is_first_process() -> bool:
-    """With ddp every further process comes through here again; files and words are the first one's."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def write_down(found: Found, data: DataModule, directory: Path, config: DictConfig) -> None:

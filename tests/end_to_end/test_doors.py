@@ -246,6 +246,16 @@ def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
     assert all(map(math.isfinite, measures(run).values()))
 
 
+def test_two_processes_sweep_into_one_folder(vaelab, words, tmp_path):
+    command = ["-m", "vaelab.train", "-m", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu"]
+    settings = [*words("sine"), "trainer.max_epochs=1", "seed=0,1"]
+    done = vaelab.process(*command, *settings, cwd=tmp_path, seconds=180)
+    assert done.status == 0, done.err
+    (sweep,) = (tmp_path / "outputs/sweep/sine").iterdir()
+    assert [bool(row["test/elbo"]) for row in table(sweep)] == [True, True]
+    assert done.out.count("sweep.csv") == 1
+
+
 def test_a_training_that_becomes_nan_names_the_term_and_keeps_the_last_good_checkpoint(vaelab, words, tmp_path):
     run = tmp_path / "run"
     own = [*words("sine"), "optimizer=adam", "likelihood=gaussian", "trainer.log_every_n_steps=1"]

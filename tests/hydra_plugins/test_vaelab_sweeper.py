@@ -100,7 +100,7 @@ def test_what_a_job_made_of_its_configuration_is_not_handed_on(loader, master):
 
 
 def test_all_jobs_have_the_sweeps_own_time(loader):
-    master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+    master = loader.load_configuration("train", ["hydra.sweep.dir=${now:%S}"], RunMode.MULTIRUN)
     remembering = Remembering(loader)
     remembering.load_sweep_config(master, ["seed=1"])
     folder = master.hydra.sweep.dir

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from vaelab.cli import is_first_process
 from vaelab.errors import TakenError
 
 SHOWN = 4
@@ -27,13 +28,15 @@ class SweepTable(Callback):
         from vaelab.run import write_json
 
         error = job_return._return_value
-        swept = config.hydra.mode == RunMode.MULTIRUN
+        swept = config.hydra.mode == RunMode.MULTIRUN and is_first_process()
         if swept and job_return.status == JobStatus.FAILED and not isinstance(error, TakenError):
             note = {"error": " ".join(str(error).split()), "overrides": job_return.overrides}
             write_json(Path(config.hydra.runtime.output_dir) / "failed.json", note)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Gather the jobs' directories; what has no `metrics.json` has failed, or was cut off."""
+        if not is_first_process():
+            return
         folder = Path(config.hydra.sweep.dir)
         jobs = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: _number(path.name))
         changes, measures = [_changes(job) for job in jobs], [_read(job / "metrics.json") for job in jobs]
