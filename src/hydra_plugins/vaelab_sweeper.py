@@ -76,7 +76,8 @@ def _listed(overrides: list[Override]) -> list[Override]:
     for override in overrides:
         if override.is_sweep_override():
             if not override.is_discrete_sweep():
-                raise UserError(f"{override.input_line} is no list of values: give A,B,… or range(A,B,STEP)")
+                remedy = "give A,B,… or range(A,B,STEP), or take hydra/sweeper=optuna"
+                raise UserError(f"{override.input_line} is no list of values: {remedy}")
             if next(override.sweep_string_iterator(), None) is None:
                 raise UserError(f"{override.input_line} leaves no job to run: give A,B,… or range(A,B,STEP)")
     return overrides

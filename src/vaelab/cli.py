@@ -30,8 +30,8 @@ DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
     *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
-# What torch says when there is no memory left, on a processor and on a GPU.
-NO_MEMORY = ("can't allocate memory", "out of memory")
+# What torch says when there is no memory left, on a processor and on a GPU, and numpy of what no memory could hold.
+NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded")
 # Where processes that Lightning starts for other devices read when the first one began.
 BEGAN = "VAELAB_BEGAN"
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
@@ -123,7 +123,7 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         return UserError(explain(error, config_name))
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return UserError("a group takes the name of one of its entries, not a number: --help lists them")
-    full = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    full = isinstance(error, RuntimeError | ValueError) and any(words in str(error) for words in NO_MEMORY)
     if full or isinstance(error, MemoryError):
         much = re.search(r"allocate (\d[\d.]* \w+)", str(error))
         asked = f" ({much[1]} more were asked for)" if much else ""
