@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from vaelab.cli import is_first_process
+from vaelab.cli import as_mistake, is_first_process
 from vaelab.errors import TakenError
 
 SHOWN = 4
@@ -25,12 +25,13 @@ class SweepTable(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Leave a failed job's overrides and its error where its run would be, unless another run is there."""
-        from vaelab.run import write_json
-
         error = job_return._return_value
         swept = config.hydra.mode == RunMode.MULTIRUN and is_first_process()
         if swept and job_return.status == JobStatus.FAILED and not isinstance(error, TakenError):
-            note = {"error": " ".join(str(error).split()), "overrides": job_return.overrides}
+            from vaelab.run import write_json
+
+            why = as_mistake(error, config.hydra.job.config_name) or repr(error)
+            note = {"error": str(why), "overrides": job_return.overrides}
             write_json(Path(config.hydra.runtime.output_dir) / "failed.json", note)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
