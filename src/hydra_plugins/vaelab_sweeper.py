@@ -27,14 +27,23 @@ from vaelab.errors import UserError
 # A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
 MOST = 100
 
-# As of Hydra's basic sweeper.
-SETTINGS = {"_target_": "hydra_plugins.vaelab_sweeper.VaelabSweeper", "max_batch_size": None, "params": None}
+# As of Hydra's basic sweeper, and whether the jobs are only listed.
+SETTINGS = {
+    "_target_": "hydra_plugins.vaelab_sweeper.VaelabSweeper",
+    "max_batch_size": None,
+    "params": None,
+    "dry": False,
+}
 
 ConfigStore.instance().store(group="hydra/sweeper", name="vaelab", node=SETTINGS, provider="vaelab")
 
 
 class VaelabSweeper(BasicSweeper):
     """Every combination of the values given. All jobs are composed before the first is run, so a mistake shows."""
+
+    def __init__(self, max_batch_size: int | None, params: dict[str, str] | None = None, *, dry: bool = False) -> None:
+        super().__init__(max_batch_size, params)
+        self.dry = dry
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Give the launcher a loader that remembers what was composed."""
@@ -43,7 +52,7 @@ class VaelabSweeper(BasicSweeper):
         super().setup(hydra_context=remembering, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Run all jobs, those behind a failed one, too.
+        """Run all jobs, those behind a failed one, too; or, `dry`, list them.
 
         Raises:
             UserError: if there is no job, or a value is no list of values; and at the end if a job has failed.
@@ -54,6 +63,10 @@ class VaelabSweeper(BasicSweeper):
         batches = self.split_arguments(_listed(overrides), self.max_batch_size)
         for batch in batches:
             self.validate_batch_is_legal(batch)
+        if self.dry:
+            for number, job in enumerate(job for batch in batches for job in batch):
+                print(f"{number:>4}  {' '.join(job)}")
+            return []
         # What time it is, when it is in the name, is asked here for all jobs.
         folder = Path(self.config.hydra.sweep.dir)
         if is_first_process():

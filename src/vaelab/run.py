@@ -231,7 +231,6 @@ def provenance(config: DictConfig, found: Found, overrides: list[str]) -> dict[s
 
 
 @cache
-@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import json
 import logging
 import math
 import os
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vaelab.cli import is_first_process, program
 from vaelab.errors import Interrupted, UserError
@@ -45,7 +46,15 @@ def main() -> None:
 
 
 def train(config: DictConfig) -> float:
-    """Train what the configuration says into its run directory; the best validation score comes back."""
+    """Train what the configuration says into its run directory; the best validation score comes back.
+
+    The greater the better: of an error it is minus that. It is nan of a sweep's job that was done before.
+    """
+    if left_at() == "done":
+        from hydra.core.hydra_config import HydraConfig
+
+        print(f"done before: {HydraConfig.get().runtime.output_dir}")
+        return math.nan
     import_frameworks()
     from lightning import seed_everything
 
@@ -95,19 +104,51 @@ def look_for_gpus_once() -> None:
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
+def left_at() -> Literal["done", "cut", "begun", None]:
+    """How far a sweep's job came before, in the folder that it has now: with a checkpoint it was `cut`, else `begun`.
+
+    None if it was not there, or other settings were.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    directory = Path(hydra.runtime.output_dir)
+    if hydra.mode != RunMode.MULTIRUN or sorted(overrides_of(directory)) != sorted(hydra.overrides.task):
+        return None
+    if (directory / "metrics.json").is_file():
+        return "done"
+    return "cut" if (directory / "checkpoints" / "last.ckpt").is_file() else "begun"
+
+
+def overrides_of(directory: Path) -> list[str]:
+    """What a run changed, as its command line said it; nothing where there is no run."""
+    file = directory / "provenance.json"
+    return json.loads(file.read_text())["overrides"] if file.is_file() else []
+
+
 def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
-    """The run directory and its configuration: a new one, or the one to resume."""
+    """The run directory and its configuration: a new one, the one to resume, or the one that a sweep goes on with."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from vaelab.run import refuse_taken, reopen
+    from vaelab.run import refuse_taken, reopen, stored_config
 
     hydra = HydraConfig.get()
     directory = Path(hydra.runtime.output_dir)
     if config.resume:
         return directory, reopen(directory, list(hydra.overrides.task))
+    left = left_at()
     if is_first_process():
-        refuse_taken(directory)
+        (directory / "failed.json").unlink(missing_ok=True)
+        if left == "begun":
+            (directory / "config.yaml").unlink(missing_ok=True)
+        elif left is None:
+            refuse_taken(directory)
+    if left == "cut":
+        config = stored_config(directory)
+        config.resume = str(directory)
+        return directory, config
     OmegaConf.resolve(config)
     return directory, config
 
@@ -151,7 +192,9 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
     print(f"run directory {directory}")
     if not config.resume:
         claim(directory, config)
-    write_json(directory / "provenance.json", provenance(config, found, list(HydraConfig.get().overrides.task)))
+    own = [word for word in HydraConfig.get().overrides.task if not word.startswith("resume=")]
+    overrides = list(dict.fromkeys([*(overrides_of(directory) if config.resume else []), *own]))
+    write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
         (directory / "left_out.txt").write_text("".join(lines))

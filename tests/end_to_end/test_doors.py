@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,14 +210,48 @@ def test_a_sweep_that_is_interrupted_shows_what_is_done(vaelab, words, tmp_path)
     assert done.status == 130
     rows = table(tmp_path / "sweep")
     assert [(row["job"], row["failed"]) for row in rows] == [("0", ""), ("1", "cut off")]
-    assert f"resume={tmp_path}/sweep/1" in done.err
+    assert f"resume={tmp_path}/sweep/1" in done.err and f"hydra.sweep.dir={tmp_path}/sweep" in done.out
+
+
+def test_a_cut_sweep_goes_on_to_the_numbers_of_the_uncut_one(vaelab, words, tmp_path):
+    own = ["-m", "seed=0,1,2", *words("sine")]
+    cut, uncut = (f"hydra.sweep.dir={tmp_path}/{name}" for name in ("cut", "uncut"))
+    vaelab.train(*own, uncut, figures=False).done()
+    assert vaelab.train(*own, cut, cut=(12, signal.SIGTERM), figures=False).status == 143
+    first = {path: path.read_bytes() for path in (tmp_path / "cut/0").rglob("*") if path.is_file()}
+    done = vaelab.train(*own, cut, figures=False).done()
+    assert f"done before: {tmp_path}/cut/0" in done.out
+    assert {path: path.read_bytes() for path in first} == first
+    for job in "012":
+        assert measures(tmp_path / "cut" / job) == measures(tmp_path / "uncut" / job)
+    assert [(row["job"], row["seed"]) for row in table(tmp_path / "cut")] == [("0", "0"), ("1", "1"), ("2", "2")]
+    assert "failed" not in table(tmp_path / "cut")[0]
+
+
+def test_a_sweep_goes_on_with_a_job_that_had_begun_without_a_checkpoint(vaelab, words, tmp_path):
+    own = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"]
+    vaelab.train(*own, figures=False).done()
+    before = measures(tmp_path / "1")
+    (tmp_path / "1/metrics.json").unlink()
+    shutil.rmtree(tmp_path / "1/checkpoints")
+    (tmp_path / "1/failed.json").write_text('{"error": "as it was", "overrides": []}')
+    vaelab.train(*own, figures=False).done()
+    assert measures(tmp_path / "1") == before and not (tmp_path / "1/failed.json").exists()
+
+
+def test_a_job_that_was_resumed_by_itself_keeps_its_place_in_the_sweep(vaelab, words, tmp_path):
+    own = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"]
+    vaelab.train(*own, figures=False).done()
+    vaelab.train(f"resume={tmp_path}/1").done()
+    assert "done before" in vaelab.train(*own, figures=False).done().out
+    assert [row["seed"] for row in table(tmp_path)] == ["0", "1"]
 
 
 def test_a_sweep_into_a_folder_of_other_runs_leaves_them_as_they_were(vaelab, words, tmp_path):
-    swept = ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", *words("sine"), "trainer.max_epochs=1"]
-    vaelab.train(*swept, figures=False).done()
+    swept = ["-m", f"hydra.sweep.dir={tmp_path}/sweep", *words("sine"), "trainer.max_epochs=1"]
+    vaelab.train(*swept, "seed=0,1", figures=False).done()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    again = vaelab.train(*swept, figures=False)
+    again = vaelab.train(*swept, "seed=2,3", figures=False)
     assert again.status == 1 and "hydra.sweep.dir" in again.err and "2 of 2 jobs failed: 0, 1" in again.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 

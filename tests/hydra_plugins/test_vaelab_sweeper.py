@@ -154,6 +154,16 @@ def test_a_sweep_composes_once_and_runs_every_job_even_the_same_one_again(
     assert len(composed) == times
 
 
+def test_a_dry_sweep_lists_its_jobs_and_runs_none(monkeypatch, tmp_path, capsys):
+    words = ["-m", "seed=3,4", "latent=circle", "hydra.sweeper.dry=true", f"hydra.sweep.dir={tmp_path}/sweep"]
+    monkeypatch.setattr("sys.argv", ["train.py", *words])
+    ran = []
+    run(ran.append, "train")
+    GlobalHydra.instance().clear()
+    assert capsys.readouterr().out.splitlines() == ["   0  seed=3 latent=circle", "   1  seed=4 latent=circle"]
+    assert not ran and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("word", ["optimizer.lr=interval(0.1,1)", "seed=glob(*)", "seed=range(3,1)"])
 def test_what_lists_no_values_is_refused_before_anything_is_written(monkeypatch, tmp_path, capsys, word):
     monkeypatch.setattr("sys.argv", ["train.py", "-m", word, f"hydra.sweep.dir={tmp_path}/sweep"])

@@ -37,7 +37,11 @@ def final_report(
     variant.cpu()
     examined = variant.examine(data.loader("test"), config.report.test_items)
     measured = variant.measures(examined, data)
-    metrics = tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
+    name, mode = variant.monitor
+    best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
+    # What chose the weights, and should choose among runs.
+    chosen = {} if best is None else {name: best if mode == "max" else -best}
+    metrics = chosen | tested | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
     metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from vaelab.cli import as_mistake, is_first_process
 from vaelab.errors import TakenError
+from vaelab.train import overrides_of
 
 SHOWN = 4
 # Seconds of training within which a job has no figures by itself: to draw them takes half a second or more.
@@ -54,6 +55,8 @@ class SweepTable(Callback):
                 writer.writerows(rows)
             _tell(rows, ["job", *varied, *_names(measures)[:SHOWN], *failed])
             print(f"\nall measures  {folder / 'sweep.csv'}")
+        if failed:
+            print(f"go on         with the same words and hydra.sweep.dir={folder}")
         undrawn = [job for job, measured in zip(jobs, measures, strict=True) if measured and not _drawn(job)]
         if undrawn and config.report.figures is None:
             soon = f"not of jobs that were trained within {SOON:g} seconds"
@@ -80,7 +83,7 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
 
 def _changes(job: Path) -> dict[str, str]:
     """What a job's command line changed: setting → value."""
-    overrides = (_read(job / "provenance.json") or _read(job / "failed.json")).get("overrides", [])
+    overrides = overrides_of(job) or _read(job / "failed.json").get("overrides", [])
     return dict(override.split("=", 1) for override in overrides if "=" in override)
 
 
