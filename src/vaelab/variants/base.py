@@ -141,7 +141,7 @@ class VAE(L.LightningModule):
         Raises:
             UserError: naming the setting and the remedy.
         """
-        for step in torch.linspace(0, total_steps, 101).long().tolist():
+        for step in torch.linspace(0, total_steps, 101, dtype=torch.float64).long().tolist():
             beta = self.schedule(step, total_steps).beta
             if not 0 <= beta < math.inf:
                 raise UserError(
