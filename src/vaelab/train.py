@@ -140,11 +140,11 @@ def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
         return directory, reopen(directory, list(hydra.overrides.task))
     left = left_at()
     if is_first_process():
-        (directory / "failed.json").unlink(missing_ok=True)
         if left == "begun":
             (directory / "config.yaml").unlink(missing_ok=True)
         elif left is None:
             refuse_taken(directory)
+        (directory / "failed.json").unlink(missing_ok=True)
     if left == "cut":
         config = stored_config(directory)
         config.resume = str(directory)

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -250,6 +251,7 @@ def test_a_job_that_was_resumed_by_itself_keeps_its_place_in_the_sweep(vaelab, w
 def test_a_sweep_into_a_folder_of_other_runs_leaves_them_as_they_were(vaelab, words, tmp_path):
     swept = ["-m", f"hydra.sweep.dir={tmp_path}/sweep", *words("sine"), "trainer.max_epochs=1"]
     vaelab.train(*swept, "seed=0,1", figures=False).done()
+    (tmp_path / "sweep/0/failed.json").write_text('{"error": "once", "overrides": []}')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     again = vaelab.train(*swept, "seed=2,3", figures=False)
     assert again.status == 1 and "hydra.sweep.dir" in again.err and "2 of 2 jobs failed: 0, 1" in again.err
@@ -270,6 +272,15 @@ def test_waiting_for_a_better_validation_copes_with_epochs_that_have_none(vaelab
     for name, word in (("few", "trainer.max_steps=2"), ("rare", "trainer.check_val_every_n_epoch=2")):
         done = vaelab.train(*own, word, f"hydra.run.dir={tmp_path / name}", figures=False).done()
         assert "ended early" not in done.err and (tmp_path / name / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize(("experiment", "name", "sign"), [("digits", "val/elbo", -1), ("radio", "val/error", 1)])
+def test_the_validation_score_that_chose_the_weights_is_told_as_it_is(trained, experiment, name, sign):
+    found = measures(trained(experiment)[0])
+    told = [float(value) for value in re.findall(r"val ELBO (-?[\d.]+)", trained(experiment)[1].err)]
+    assert next(iter(found)) == name and found[name] * sign > 0
+    # The bar tells the last epoch, which is no better than the best.
+    assert name != "val/elbo" or found[name] >= told[-1] - 0.01
 
 
 def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
