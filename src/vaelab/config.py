@@ -180,12 +180,12 @@ def implements(found: Any, interface: type) -> bool:
     if not getattr(interface, "_is_protocol", False):
         return issubclass(found, interface)
     methods = {name: m for name, m in vars(interface).items() if inspect.isfunction(m) and name not in OF_PROTOCOLS}
-    return all(_takes(getattr(found, name, None), _parameters(method)) for name, method in methods.items())
+    return all(_takes(getattr(found, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
 
 
-def _takes(method: Any, asked: list[str]) -> bool:
-    """Whether it is a function that begins with these parameters."""
-    return inspect.isfunction(method) and _parameters(method)[: len(asked)] == asked
+def _takes(function: Any, asked: list[str], skipped: int = 0) -> bool:
+    """Whether it is a function that begins, after the skipped ones, with these parameters."""
+    return inspect.isfunction(function) and _parameters(function)[skipped : skipped + len(asked)] == asked
 
 
 def _parameters(function: Any) -> list[str]:
