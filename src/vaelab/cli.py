@@ -34,6 +34,8 @@ DISK = (
 NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded")
 # Where processes that Lightning starts for other devices read when the first one began.
 BEGAN = "VAELAB_BEGAN"
+# How many folders named after this second other processes have, read there, too.
+TAKEN = "VAELAB_TAKEN"
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
 
 
@@ -151,12 +153,25 @@ def fail(line: str, status: int = 1) -> None:
 
 
 def register_resolvers() -> None:
-    """`${either:a,b}`: a if it is given, else b. `${began:FORMAT}`: when the command began, in all its processes."""
+    """`${either:a,b}`: a if it is given, else b. `${began:FORMAT}`: when the command began, in all its processes.
+
+    Of names that other processes took in the same second it is the next free one: `…_2`, `…_3`.
+    """
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
     if is_first_process() or BEGAN not in os.environ:
-        os.environ[BEGAN] = str(time.time())
+        os.environ |= {BEGAN: str(time.time()), TAKEN: "0"}
     began = time.localtime(float(os.environ[BEGAN]))
-    OmegaConf.register_new_resolver("began", lambda form: time.strftime(form, began), replace=True)
+
+    def name(form: str) -> str:
+        taken = int(os.environ[TAKEN])
+        return time.strftime(form, began) + (f"_{taken + 1}" if taken else "")
+
+    OmegaConf.register_new_resolver("began", name, replace=True)
+
+
+def count_names(by: int) -> None:
+    """Let `${began:…}` give names that many further on."""
+    os.environ[TAKEN] = str(int(os.environ[TAKEN]) + by)
 
 
 def is_first_process() -> bool:
