@@ -37,7 +37,7 @@ OWN = ("callbacks", "logger", "default_root_dir")
 # What counts something, and so is at least one.
 COUNTS = (
     *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
-    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps"),
+    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps", "trainer.num_nodes", "accelerator.num_nodes"),
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
@@ -195,6 +195,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
 
     from vaelab.config import check_settings
     from vaelab.loop import BlockLoop
+    from vaelab.processes import check_processes, keep_to_this_machine
     from vaelab.reporting.board import Board
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
@@ -225,6 +226,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     for key in OWN:
         if key in settings:
             raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
+    check_processes(settings)
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
@@ -233,6 +235,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
+    keep_to_this_machine(trainer.num_devices, trainer.num_nodes)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
