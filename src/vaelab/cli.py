@@ -36,6 +36,11 @@ NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimensio
 BEGAN = "VAELAB_BEGAN"
 # How many folders named after this second other processes have, read there, too.
 TAKEN = "VAELAB_TAKEN"
+# Options of Hydra's that are followed by a word of their own.
+WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+    "--experimental-rerun",
+)
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
 
 
@@ -79,6 +84,7 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """
     # Hydra then hands every exception on instead of printing it in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = in_order(sys.argv[1:])
     register_resolvers()
     try:
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
@@ -91,6 +97,18 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
         fail(str(mistake), mistake.status)
     except KeyboardInterrupt:
         fail("interrupted", status=130)
+
+
+def in_order(words: list[str]) -> list[str]:
+    """The command line's words with the overrides last, which argparse wants to stand together."""
+    last = [_is_override(word, option) for word, option in zip(words, ["", *words], strict=False)]
+    return [word for _, word in sorted(zip(last, words, strict=True), key=lambda pair: pair[0])]
+
+
+def _is_override(word: str, option: str) -> bool:
+    """Whether a word, behind this other one, is neither an option nor its value."""
+    is_value = option in WITH_VALUE or (option in ("--info", "-i") and "=" not in word)
+    return not word.startswith("-") and not is_value
 
 
 def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:

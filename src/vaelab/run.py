@@ -44,6 +44,8 @@ CHANGEABLE = (
     "dataset.root.",
     "dataset.file.",
 )
+# What Lightning restores of a checkpoint, and passes over in silence where it is not there.
+RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step")
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
 
 
@@ -240,9 +242,11 @@ def check_whole(directory: Path) -> None:
     for file, remedy in remedies.items():
         if file.is_file():
             try:
-                _read(file)
+                lacking = [name for name in RESUMED if name not in _read(file)]
             except UserError as error:
                 raise UserError(f"{error}; {remedy}") from error
+            if lacking:
+                raise UserError(f"{file} is damaged: it has no {lacking[0]}; {remedy}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -82,6 +82,8 @@ def train_in(run: Opened) -> float:
     write_down(found, data, run)
     with acceleration.of(variant, trainer.strategy.root_device):
         seconds = fit(trainer, variant, data, directory, config.resume)
+    # Nothing may have been left to train.
+    keep_changes(directory, config)
     report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
@@ -200,7 +202,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
-    from vaelab.run import checkpoint_entry, part, write_config
+    from vaelab.run import checkpoint_entry, part
 
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
@@ -217,11 +219,8 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience, strict=False))
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
-    if config.resume and is_first_process():
-        # Not before the checkpoint was found to fit: what it goes on with holds for the next time, too.
-        kept = config.copy()
-        kept.resume = None
-        callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, kept)))
+    # Not before the checkpoint was found to fit.
+    callbacks.append(LambdaCallback(on_train_start=lambda *_: keep_changes(directory, config)))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     for key in OWN:
         if key in settings:
@@ -313,6 +312,16 @@ def report(
             swept = HydraConfig.get().mode == RunMode.MULTIRUN
             metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)
             tell_end(directory, variant, metrics, swept=swept)
+
+
+def keep_changes(directory: Path, config: DictConfig) -> None:
+    """Have what a resumed run goes on with hold for the next time, too."""
+    from vaelab.run import write_config
+
+    if config.resume and is_first_process():
+        kept = config.copy()
+        kept.resume = None
+        write_config(directory, kept)
 
 
 @contextmanager

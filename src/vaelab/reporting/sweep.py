@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +51,16 @@ class SweepTable(Callback):
         if not is_first_process():
             return
         folder = Path(config.hydra.sweep.dir).absolute()
-        found = [job for job in (*_jobs_below(folder), *self.started) if job.is_dir()]
-        jobs = dict(sorted(((os.path.relpath(job, folder), job) for job in found), key=lambda item: _numbers(item[0])))
-        changes = [_changes(job) for job in jobs.values()]
-        measures = [read_record(job / "metrics.json") for job in jobs.values()]
-        varied = [name for name in _names(changes) if len({change.get(name) for change in changes}) > 1]
+        jobs = self._jobs(folder)
+        changes, measures = {}, {}
+        for name, job in jobs.items():
+            changes[name], measures[name] = _changes(job), read_record(job / "metrics.json")
+        varied = [key for key in _names(changes) if len({change.get(key) for change in changes.values()}) > 1]
         rows = [
-            {
-                "job": os.path.relpath(job, folder),
-                **{name: change.get(name, "") for name in varied},
-                **(measured or {"failed": _why(job)}),
-            }
-            for job, change, measured in zip(jobs, changes, measures, strict=True)
+            {"job": name, **{key: changes[name].get(key, "") for key in varied}, **(measures[name] or _failure(job))}
+            for name, job in jobs.items()
         ]
-        failed = ["failed"] if not all(measures) else []
+        failed = ["failed"] if not all(measures.values()) else []
         if rows:
             with (folder / "sweep.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 writer = csv.DictWriter(file, ["job", *varied, *_names(measures), *failed])
@@ -74,23 +70,29 @@ class SweepTable(Callback):
             print(f"\nall measures  {folder / 'sweep.csv'}")
         if failed:
             print(f"go on         with the same words and hydra.sweep.dir={folder}")
-        undrawn = [job for job, measured in zip(jobs.values(), measures, strict=True) if measured and not _drawn(job)]
+        undrawn = [job for name, job in jobs.items() if measures[name] and not _drawn(job)]
         if undrawn and config.report.figures is None:
             soon = f"not of jobs that were trained within {SOON:g} seconds"
             print(f"figures       {soon}: vaelab-train resume={undrawn[0]} draws them")
 
+    def _jobs(self, folder: Path) -> dict[str, Path]:
+        """The directories of jobs by their names below the sweep's folder: of this sweep, and of earlier ones there."""
+        found = [job for job in (*_runs_below(folder), *self.started) if job.is_dir()]
+        names = {os.path.relpath(job, folder): job for job in found}
+        return {name: names[name] for name in sorted(names, key=_numbers)}
 
-def _jobs_below(folder: Path) -> Iterator[Path]:
-    """The directories of jobs, however deep; what lies in one is its own."""
+
+def _runs_below(folder: Path) -> Iterator[Path]:
+    """The directories of runs, however deep; what lies in one is its own."""
     for path, below, files in os.walk(folder):
         if Path(path) != folder and not set(TRACES).isdisjoint(files):
             below.clear()
             yield Path(path)
 
 
-def _why(job: Path) -> str:
+def _failure(job: Path) -> dict[str, str]:
     """Why a job has no measures."""
-    return str(read_record(job / "failed.json").get("error", "cut off"))
+    return {"failed": str(read_record(job / "failed.json").get("error", "cut off"))}
 
 
 def _drawn(job: Path) -> bool:
@@ -102,9 +104,9 @@ def _numbers(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (10**9, part) for part in Path(name).parts]
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
+def _names(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Every key of the rows, in order of appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row))
+    return list(dict.fromkeys(key for row in rows.values() for key in row))
 
 
 def _changes(job: Path) -> dict[str, str]:
