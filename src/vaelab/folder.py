@@ -133,6 +133,13 @@ def is_swept() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def is_done(config: DictConfig) -> bool:
+    """Whether this job of a sweep was done before. One that was killed in its figures has left its lock behind."""
+    directory = output_dir()
+    ended = left_at(directory) == "done" and not (directory / RUN_LOCK).exists()
+    return is_swept() and ended and has_same_words(directory, config)
+
+
 @contextmanager
 def open_run(config: DictConfig) -> Iterator[Opened]:
     """The run directory, which no other process has meanwhile: a new one, one to be resumed, one to begin anew.
@@ -186,7 +193,8 @@ def _begun(directory: Path, config: DictConfig, left: Left) -> DictConfig:
     OmegaConf.resolve(config)
     if left is None:
         return config
-    if not has_same_words(directory, config) or not (left == "begun" or is_swept()):
+    goes_on = left == "begun" or (is_swept() and last_checkpoint(directory) is not None)
+    if not goes_on or not has_same_words(directory, config):
         refuse_taken(directory)
     if left == "begun":
         _tell(f"{directory} has no checkpoint yet: it begins anew")

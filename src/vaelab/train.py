@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaelab.cli import as_mistake, is_first_process, program
 from vaelab.errors import Interrupted, UserError
-from vaelab.folder import Opened, has_same_words, is_swept, last_checkpoint, left_at, open_run, output_dir, overrides_of
+from vaelab.folder import Opened, is_done, last_checkpoint, open_run, output_dir, overrides_of
 
 if TYPE_CHECKING:
     import lightning as L
@@ -53,7 +53,7 @@ def train(config: DictConfig) -> float:
 
     The greater the better: of an error it is minus that. It is nan of a sweep's job that was done before.
     """
-    if is_swept() and left_at(output_dir()) == "done" and has_same_words(output_dir(), config):
+    if is_done(config):
         print(f"done before: {output_dir()}")
         return math.nan
     import_frameworks()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,14 @@ class Commands:
     def start_train(self, *words, **how):
         """A training that goes on meanwhile; `finish` waits for it."""
         return self._start("train", words, **how)
+
+    def wait_until_still(self, started, seconds=60):
+        """Wait until a command has stopped itself by SIGSTOP."""
+        end = time.monotonic() + seconds
+        look = ["ps", "-o", "stat=", "-p", str(started[0])]
+        while not subprocess.run(look, capture_output=True, text=True).stdout.startswith("T"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def _run(self, door, words, seconds=120, **how):
         return self.finish(self._start(door, words, **how), seconds)

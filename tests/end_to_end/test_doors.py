@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -251,6 +250,7 @@ def test_a_sweep_killed_at_any_moment_of_a_job_goes_on_with_the_same_words(vaela
     assert f"done before: {tmp_path}/sweep/0" in done.out
     assert [(row["job"], row["seed"]) for row in table(tmp_path / "sweep")] == [("0", "0"), ("1", "1")]
     assert "failed" not in table(tmp_path / "sweep")[0] and not list(tmp_path.rglob("*.lock"))
+    assert (tmp_path / "sweep/1/figures/latent.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "provenance.json", "failed.json", "config.yaml"])
@@ -286,7 +286,7 @@ def test_jobs_are_found_in_whatever_folders_the_sweep_puts_them(vaelab, words, t
 def test_a_second_sweep_through_a_folder_is_refused_while_the_first_goes_on(vaelab, words, tmp_path):
     own = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/sweep"]
     held = vaelab.start_train(*own, cut=(2, signal.SIGSTOP), figures=False)
-    waiting(lambda: stands_still(held[0]))
+    vaelab.wait_until_still(held)
     assert f"{tmp_path}/sweep is being written by process {held[0]} on" in vaelab.train(*own).complaint
     assert f"{tmp_path}/sweep/0 is being written by" in vaelab.train(f"resume={tmp_path}/sweep/0").complaint
     os.kill(held[0], signal.SIGCONT)
@@ -300,7 +300,7 @@ def test_commands_of_the_same_second_number_their_folders(vaelab, words, tmp_pat
     named, below = f"hydra.{mode}.dir={tmp_path}/${{began:%Y}}", "0" if mode == "sweep" else "."
     own = [*(["-m"] if mode == "sweep" else []), *words("sine"), "trainer.max_epochs=1", named]
     held = vaelab.start_train(*own, cut=(1, signal.SIGSTOP, "data"), figures=False)
-    waiting(lambda: stands_still(held[0]))
+    vaelab.wait_until_still(held)
     first = next(tmp_path.iterdir())
     vaelab.train(*own, "seed=1", figures=False).done()
     assert (tmp_path / f"{first.name}_2" / below / "metrics.json").is_file()
@@ -436,14 +436,3 @@ def test_a_script_is_the_same_door(vaelab, words, tmp_path):
     done = vaelab.process(str(script), "threads=1", *words("sine"), "trainer.max_epochs=1", cwd=tmp_path)
     assert done.done().status == 0
     assert len(list(tmp_path.glob("outputs/train/sine/*/metrics.json"))) == 1
-
-
-def stands_still(process):
-    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-
-
-def waiting(for_it, seconds=60):
-    end = time.monotonic() + seconds
-    while not for_it():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -349,7 +347,7 @@ def test_a_run_that_is_trained_cannot_be_resumed_or_begun_until_it_is_killed(vae
     run = tmp_path / "run"
     command = [*words(experiment), *own, f"hydra.run.dir={run}"]
     held = vaelab.start_train(*command, cut=(7, signal.SIGSTOP), figures=False)
-    waiting(lambda: stands_still(held[0]))
+    vaelab.wait_until_still(held)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     for other in (command, [f"resume={run}"], [*words("sine"), f"hydra.run.dir={run}"]):
         assert f"{run} is being written by process {held[0]} on " in vaelab.train(*other, figures=False).complaint
@@ -359,17 +357,6 @@ def test_a_run_that_is_trained_cannot_be_resumed_or_begun_until_it_is_killed(vae
     vaelab.train(f"resume={run}", figures=False).done()
     assert_same_end(run, uncut("cosine"))
     assert not (run / ".lock").exists()
-
-
-def stands_still(process):
-    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-
-
-def waiting(for_it, seconds=60):
-    end = time.monotonic() + seconds
-    while not for_it():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("change", ["architecture.widths=[8]", "architecture=lstm", "optimizer.lr=1", "optimizer=adam"])
