@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeVar
 
@@ -52,7 +52,11 @@ class Lock:
 
     def release(self) -> None:
         """Let others have it, and take the file away."""
-        self.path.unlink(missing_ok=True)
+        if fcntl is None:
+            # An open file cannot be taken away on Windows.
+            self.file.close()
+        with suppress(OSError):
+            self.path.unlink()
         self.file.close()
 
 
@@ -136,8 +140,9 @@ def is_swept() -> bool:
 def is_done(config: DictConfig) -> bool:
     """Whether this job of a sweep was done before. One that was killed in its figures has left its lock behind."""
     directory = output_dir()
-    ended = left_at(directory) == "done" and not (directory / RUN_LOCK).exists()
-    return is_swept() and ended and has_same_words(directory, config)
+    if not is_swept() or (directory / RUN_LOCK).exists():
+        return False
+    return left_at(directory) == "done" and has_same_words(directory, config)
 
 
 @contextmanager
