@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from vaelab import __version__
 from vaelab.cli import is_first_process
-from vaelab.config import TrainSettings, build, check_settings
+from vaelab.config import build, check_settings
 from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Signature
 from vaelab.data.module import DataModule, Found
@@ -44,6 +44,8 @@ CHANGEABLE = (
     "dataset.root.",
     "dataset.file.",
 )
+# What a configuration has in any version of vaelab.
+GROUPS = ("variant", "dataset", "architecture", "latent", "likelihood", "objective", "optimizer", "trainer")
 # What Lightning restores of a checkpoint, and passes over in silence where it is not there.
 RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step")
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
@@ -206,7 +208,7 @@ def stored_config(directory: Path) -> DictConfig:
 def _parsed(text: str) -> DictConfig:
     """A run's configuration from its text. Raises `ValueError` where something lacks that every run has."""
     config = OmegaConf.create(text)
-    lacking = [name for name in TrainSettings.__annotations__ if name not in config]
+    lacking = [name for name in GROUPS if name not in config]
     if not isinstance(config, DictConfig) or lacking:
         raise ValueError(f"it has no {', '.join(lacking)}")
     return config

