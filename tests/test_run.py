@@ -12,16 +12,18 @@ import torch
 from omegaconf import OmegaConf
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from vaelab.errors import UserError
+from vaelab.errors import TakenError, UserError
 from vaelab.run import (
     FORMAT,
     KEY,
+    check_whole,
     checkpoint_entry,
     claim,
     load_run,
     refuse_taken,
     shared_data,
     stored_config,
+    write_config,
     write_json,
 )
 
@@ -377,13 +379,78 @@ def test_data_of_another_shape_than_the_models_are_refused_in_one_line(tiny, tmp
 def test_a_run_directory_is_taken_once_and_nothing_in_it_is_touched_again(configure, tmp_path):
     directory, config = tmp_path / "a" / "b", configure("sine")
     refuse_taken(directory)
-    claim(directory, config)
-    before = (directory / "config.yaml").read_text()
-    for again in (lambda: refuse_taken(directory), lambda: claim(directory, configure("sine", "seed=5"))):
-        with pytest.raises(UserError, match=r"^[^\n]+ already holds a run: [^\n]+resume=[^\n]+$"):
-            again()
-    assert (directory / "config.yaml").read_text() == before
+    claim(directory)
+    write_config(directory, config)
+    (directory / "left_out.txt").write_text("a row")
+    before = {path: path.read_text() for path in directory.iterdir()}
+    for again in (refuse_taken, claim):
+        with pytest.raises(TakenError, match=r"^[^\n]+ already holds a run: [^\n]+resume=[^\n]+$"):
+            again(directory)
+    assert {path: path.read_text() for path in directory.iterdir()} == before
     assert stored_config(directory) == config
+
+
+def test_of_a_run_that_was_only_begun_the_course_is_taken_away(configure, tmp_path):
+    write_config(tmp_path, configure("sine"))
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard" / "events").write_text("")
+    (tmp_path / "left_out.txt").write_text("a row")
+    (tmp_path / "notes.txt").write_text("the user's own")
+    claim(tmp_path, begun=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "notes.txt"}
+
+
+DAMAGES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"hello",
+    b"seed: 1\n",
+    b"a: [\n",
+    b"\xff\xfe\x00",
+    b"a: b: c",
+    b"%",
+    b"!!python/x 1",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+def test_a_damaged_configuration_is_taken_from_the_checkpoint_and_that_is_told(tiny, tmp_path, capsys, damage):
+    run = tiny("sine")
+    resumed = OmegaConf.to_yaml(OmegaConf.merge(run.config, {"resume": str(tmp_path)}))
+    save(run, tmp_path / "checkpoints" / "last.ckpt", config=resumed)
+    file = tmp_path / "config.yaml"
+    file.write_bytes(damage)
+    assert stored_config(tmp_path) == run.config
+    line = capsys.readouterr().out
+    assert str(file) in line and line.endswith(f"its copy in {tmp_path / 'checkpoints' / 'last.ckpt'} is taken\n")
+    file.unlink()
+    assert stored_config(tmp_path) == run.config
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+def test_a_damaged_configuration_without_a_copy_is_refused_in_one_line(tmp_path, damage):
+    (tmp_path / "config.yaml").write_bytes(damage)
+    with pytest.raises(UserError, match=r"^[^\n]+config.yaml[^\n]+no checkpoint has a copy: start a new run$"):
+        stored_config(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "other"), [("last", "best"), ("best", "last")])
+def test_a_damaged_checkpoint_is_told_with_the_remedy(tiny, tmp_path, monkeypatch, name, other):
+    run = tiny("sine")
+    damaged, whole = (tmp_path / "checkpoints" / f"{part}.ckpt" for part in (name, other))
+    monkeypatch.setattr("vaelab.run.RESUMED", ("state_dict",))
+    save(run, damaged)
+    check_whole(tmp_path)
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(
+        UserError, match=rf"^{damaged} cannot be read[^\n]+take it away, and resume= begins the run anew$"
+    ):
+        check_whole(tmp_path)
+    save(run, whole)
+    with pytest.raises(UserError, match=rf"^{damaged} cannot be read[^\n]+{other}.ckpt"):
+        check_whole(tmp_path)
 
 
 def test_a_directory_without_a_run_cannot_be_continued(tmp_path):
@@ -396,3 +463,12 @@ def test_numbers_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "m.json", {"a": object()})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1.5}
+
+
+def test_a_strangers_run_directory_is_not_resumed_and_an_own_one_with_trust(tiny, tmp_path):
+    config = tiny("sine").config
+    config.architecture._target_ = "strange_nets.Mine"
+    write_config(tmp_path, config)
+    with pytest.raises(UserError, match=r"add trust=\[strange_nets\]$"):
+        stored_config(tmp_path)
+    assert stored_config(tmp_path, ["strange_nets"]) == config

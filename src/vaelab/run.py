@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import warnings
@@ -24,12 +25,14 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from vaelab import __version__
+from vaelab.cli import is_first_process
 from vaelab.config import TrainSettings, bind, build, check_settings
 from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Signature, shape_from_plain
 from vaelab.data.module import DataModule, Found
 from vaelab.data.sources.base import Source
 from vaelab.errors import TakenError, UserError
+from vaelab.folder import last_checkpoint, left_at
 from vaelab.nets.base import Architecture
 from vaelab.objectives.base import Objective
 from vaelab.objectives.beta_schedules import BetaSchedule
@@ -47,6 +50,7 @@ BESIDE = 2**22
 CHANGEABLE = (
     "resume.",
     "threads.",
+    "trust.",
     "trainer.",
     "accelerator.",
     "early_stopping.",
@@ -54,6 +58,10 @@ CHANGEABLE = (
     "dataset.root.",
     "dataset.file.",
 )
+# What a configuration has in any version of vaelab.
+GROUPS = ("variant", "dataset", "architecture", "latent", "likelihood", "objective", "optimizer", "trainer")
+# What Lightning restores of a checkpoint, and passes over in silence where it is not there.
+RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step")
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
 
 
@@ -162,22 +170,26 @@ def set_threads(threads: int | None) -> None:
 
 def refuse_taken(directory: Path) -> None:
     """Raise `TakenError` if a run lives in this directory already."""
-    if (directory / "config.yaml").exists():
+    left = left_at(directory)
+    if left is not None:
+        going_on = "begin it anew as it was configured" if left == "begun" else "continue it"
         raise TakenError(
             f"{directory} already holds a run: choose another folder (hydra.run.dir, a sweep's hydra.sweep.dir), or "
-            f"continue it with resume={directory}"
+            f"{going_on} with resume={directory}"
         )
 
 
-def claim(directory: Path, config: DictConfig) -> None:
-    """Make the run directory its own by `config.yaml`.
+def claim(directory: Path, *, begun: bool = False) -> None:
+    """Make room for a run: of one that was `begun`, and saved nothing, the course is taken away.
 
     Raises:
-        TakenError: if a run lives there already; nothing is touched.
+        TakenError: if another run lives there by now, which no lock has told of; nothing is touched.
     """
-    refuse_taken(directory)
+    if not begun:
+        refuse_taken(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_config(directory, config)
+    shutil.rmtree(directory / "tensorboard", ignore_errors=True)
+    (directory / "left_out.txt").unlink(missing_ok=True)
 
 
 def write_config(directory: Path, config: DictConfig) -> None:
@@ -185,35 +197,78 @@ def write_config(directory: Path, config: DictConfig) -> None:
     write_whole(directory / "config.yaml", OmegaConf.to_yaml(config))
 
 
-def stored_config(directory: Path) -> DictConfig:
-    """The configuration of the run in this directory.
+def stored_config(directory: Path, trust: Sequence[str] = ()) -> DictConfig:
+    """The configuration of the run in this directory; of its checkpoint where `config.yaml` is missing or damaged.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is neither, the checkpoint is damaged, too, or it names what is neither vaelab's nor in a
+            module that is to be trusted.
     """
-    file = directory / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{directory} holds no run (no config.yaml): give a run directory")
-    config = OmegaConf.load(file)
-    assert isinstance(config, DictConfig)
+    config = _read_config(directory)
+    refuse_foreign(config, str(directory), trust)
     return config
 
 
-def reopen(directory: Path, overrides: list[str]) -> DictConfig:
-    """The configuration of a run to be continued, with the values that the command line changes.
+def _read_config(directory: Path) -> DictConfig:
+    file, checkpoint = directory / "config.yaml", last_checkpoint(directory)
+    if not file.is_file() and checkpoint is None:
+        raise UserError(f"{directory} holds no run (no config.yaml): give a run directory")
+    try:
+        return _whole_config(file.read_text(encoding="utf-8", errors="replace"), str(file))
+    except (OSError, UserError) as error:
+        if checkpoint is None:
+            raise UserError(f"{error}; no checkpoint has a copy: start a new run") from error
+        if is_first_process():
+            print(f"{error}; its copy in {checkpoint} is taken")
+    config = _whole_config(_read(checkpoint)[KEY]["config"], str(checkpoint))
+    config.resume = None
+    return config
+
+
+def _whole_config(text: Any, where: str) -> DictConfig:
+    """A run's configuration from its text. Raises `UserError` where something lacks that every run has."""
+    config = plain_config(text, where)
+    lacking = [name for name in GROUPS if name not in config]
+    if lacking:
+        raise UserError(f"{where}: its configuration has no {', '.join(lacking)}: it is damaged")
+    return config
+
+
+def reopen(directory: Path, composed: DictConfig, overrides: list[str]) -> DictConfig:
+    """The configuration of a run to be continued, with what the command line changes, as `composed` has it.
 
     Raises:
-        UserError: if no run is there, or what is to be changed would make it another run.
+        UserError: if no run is there, it is damaged, or what is to be changed would make it another run.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    config = stored_config(directory)
+    config = stored_config(directory, composed.trust)
     for override in OverridesParser.create().parse_overrides(overrides):
-        key = override.key_or_group
-        if not f"{key}.".startswith(CHANGEABLE) or isinstance(OmegaConf.select(config, key), DictConfig):
-            raise UserError(f"resume= continues a run as it was configured; {key}={override.value()} needs a new run")
-        OmegaConf.update(config, key, override.value())
+        key, value = override.key_or_group, override.value()
+        group = isinstance(value, str) and isinstance(composed.get(key), DictConfig)
+        node = isinstance(OmegaConf.select(config, key), DictConfig)
+        if not f"{key}.".startswith(CHANGEABLE) or (node and not group):
+            raise UserError(f"resume= continues a run as it was configured; {key}={value} needs a new run")
+        OmegaConf.update(config, key, composed[key] if group else value, merge=not group)
     return config
+
+
+def check_whole(directory: Path) -> None:
+    """Raise `UserError`, with the remedy, if a checkpoint of this run's is damaged."""
+    last, best = (directory / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
+    anew = "take it away, and resume= begins the run anew"
+    remedies = {
+        last: "take it away, and resume= goes on from best.ckpt" if best.is_file() else anew,
+        best: "put a copy of last.ckpt in its place, and resume= goes on" if last.is_file() else anew,
+    }
+    for file, remedy in remedies.items():
+        if file.is_file():
+            try:
+                lacking = [name for name in RESUMED if name not in _read(file)]
+            except UserError as error:
+                raise UserError(f"{error}; {remedy}") from error
+            if lacking:
+                raise UserError(f"{file} is damaged: it has no {lacking[0]}; {remedy}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -224,11 +279,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_suffix(".part")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
-def provenance(config: DictConfig, found: Found, overrides: list[str]) -> dict[str, Any]:
+def provenance(config: DictConfig, found: Found, overrides: list[str] | None) -> dict[str, Any]:
     """What made this run: versions, commit, data, command, what it changed, seed, hardware."""
     return {
         "vaelab": __version__,
@@ -330,7 +385,7 @@ def load_run(path: str | Path, device: str = "cpu", trust: Sequence[str] = ()) -
     checkpoint = _find_checkpoint(Path(path).expanduser())
     content = _read(checkpoint)
     entry, weights = content[KEY], content["state_dict"]
-    config = plain_config(entry["config"], str(checkpoint))
+    config = _whole_config(entry["config"], str(checkpoint))
     refuse_foreign(config, str(checkpoint), trust)
     try:
         signature, shape = Signature.from_plain(entry["signature"]), shape_from_plain(entry["shape"])

@@ -83,6 +83,12 @@ def refuse_foreign(config: DictConfig, where: str, trust: Sequence[str] = ()) ->
             raise UserError(f"{where} names {place}._target_={target}, which vaelab does not offer there: {remedy}")
 
 
+def foreign_modules(config: DictConfig) -> list[str]:
+    """The modules outside of vaelab that a configuration names classes of: what `trust` must name to use it again."""
+    targets = {str(node.get("_target_", "vaelab")) for _, node in _nodes(OmegaConf.to_container(config), "")}
+    return sorted({target.rpartition(".")[0] for target in targets if not f"{target}.".startswith("vaelab.")})
+
+
 @cache
 def offered() -> Mapping[str, frozenset[str]]:
     """The targets of vaelab's own entries by their place in the configuration, such as `dataset.codec`."""
