@@ -197,7 +197,7 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
     write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
-        (directory / "left_out.txt").write_text("".join(lines))
+        (directory / "left_out.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def make_acceleration(config: DictConfig) -> Acceleration:
