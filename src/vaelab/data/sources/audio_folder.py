@@ -38,6 +38,7 @@ LOWEST_RATE = 100  # in Hz: a header that says less is wrong, or of no sound
 FURTHEST = 32  # times that a rate is raised or lowered at most
 LONGEST_CHUNK = 2**28  # samples
 SILENCE = 1e-6
+CANCELLED = 1e-3  # what may be left of a recording's peak when its channels are mixed
 LOUDEST = 1e12  # the square of its spectrum is still a number
 SHOWN = 5  # rates that a note names
 LOST = 0.01  # share of the power that may go without a word
@@ -174,8 +175,8 @@ def decode_recording(path: Path, sample_rate: int) -> Recording:
         raise ValueError("holds NaN or infinity")
     if peak > LOUDEST:
         raise ValueError(f"holds values up to {peak:.3g}, which no sound has: scale them")
-    if peak < SILENCE <= before:
-        raise ValueError("silent, as its channels cancel each other")
+    if before >= SILENCE and peak < CANCELLED * before:
+        raise ValueError("its channels cancel each other: give one of them")
     energy = float(np.dot(mono, mono)) / native
     if native == sample_rate:
         return Recording(mono, native, energy, energy)
@@ -204,12 +205,13 @@ def rate_notes(found: Arrays) -> list[str]:
         return []
     listed = ", ".join(f"{count:,} at {of:,} Hz" for of, count in votes.most_common(SHOWN))
     notes = [f"recorded {listed}{', …' if len(votes) > SHOWN else ''}: all brought to {rate:,} Hz"]
-    energy, kept = found["energy"].sum(axis=0).tolist()
-    lost = 1 - kept / energy if energy else 0.0
-    if lost > LOST:
+    total, lost = found["energy"][:, 0].sum(), -np.diff(found["energy"])[:, 0]
+    share = {of: float(lost[found["rates"] > of].sum() / total) if total else 0.0 for of in sorted({rate, *votes})}
+    if share[rate] > LOST:
+        enough = next(of for of, gone in share.items() if gone <= LOST)
         notes.append(
-            f"{100 * lost:.4g} % of the power lies above {rate / 2:,.0f} Hz and is lost at this rate: "
-            f"dataset.sample_rate={max(votes)} keeps it"
+            f"{100 * share[rate]:.4g} % of the power lies above {rate / 2:,.0f} Hz and is lost at this rate: "
+            f"dataset.sample_rate={enough} keeps it"
         )
     return notes
 

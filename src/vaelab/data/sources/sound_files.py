@@ -24,7 +24,7 @@ SYSTEM_ERROR = 2  # libsndfile's number for what the disk or the operating syste
 
 
 class Mono(NamedTuple):
-    """A recording mixed to one channel: `(time,)` float32, the rate in Hz, and the peak before it was mixed."""
+    """A recording mixed to one channel: `(time,)` float32, the rate in Hz, and the peak of what was mixed."""
 
     wave: np.ndarray
     rate: int
@@ -36,7 +36,7 @@ def read_wave(path: Path) -> tuple[np.ndarray, int]:
 
     Raises whatever decoders raise, and `ValueError` for a small file that unpacks to a huge one.
     """
-    blocks, rate = _read(path, lambda block: block)
+    blocks, rate = _read(path, np.copy)
     return np.concatenate(blocks).T, rate
 
 
@@ -45,6 +45,8 @@ def read_mono(path: Path) -> Mono:
     peaks = [0.0]
 
     def mix(block: np.ndarray) -> np.ndarray:
+        if block.shape[1] == 1:
+            return block[:, 0].copy()
         peaks.append(float(np.abs(block).max(initial=0)))
         return block.mean(axis=1)
 
@@ -60,7 +62,7 @@ def native_rate(path: Path) -> int:
 
 
 def _read(path: Path, take: Callable[[np.ndarray], np.ndarray]) -> tuple[list[np.ndarray], int]:
-    """What `take` makes of every block `(time, channels)`, of at least one, and the rate in Hz."""
+    """What `take` makes of every block `(time, channels)`, copied, of at least one, and the rate in Hz."""
     if path.suffix.lower() in NEEDS_FFMPEG:
         return _read_by_ffmpeg(path, take)
     with _opened(os.fsencode(path)) as sound:
@@ -156,15 +158,17 @@ def _opened(file: bytes | io.BytesIO) -> Iterator["SoundFile"]:
 def _taken(path: Path, sound: "SoundFile", take: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
     # Behind each block soundfile would seek to where it is, which fails at the end of a length that is not known.
     sound.seekable = lambda: False
-    space = np.empty((max(1, BLOCK // sound.channels), sound.channels), np.float32)
+    # Room for one sample more than the file should hold: a block that is not full is the last.
+    room = max(1, min(BLOCK // sound.channels, sound.frames + 1))
+    space = np.empty((room, sound.channels), np.float32)
     blocks: list[np.ndarray] = []
     count = 0
     while True:
         block = sound.read(out=space)
         count += block.size
         _check_size(path, count)
-        blocks.append(take(block.copy()))
-        if not len(block):
+        blocks.append(take(block))
+        if len(block) < len(space):
             return blocks
 
 
