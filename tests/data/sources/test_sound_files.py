@@ -148,3 +148,9 @@ def test_what_is_no_sound_is_said_without_the_path(tmp_path, name):
     with pytest.raises(ValueError, match=r"^(?!.*a\.).+") as told:
         read_wave(save(tmp_path / name, b"no sound at all" * 10))
     assert str(tmp_path) not in str(told.value)
+
+
+def test_a_damaged_mp3_is_called_damaged(tmp_path):
+    whole = without_info(bytes_of(fading(1.0), 44100, format="MP3"))
+    with pytest.raises(ValueError, match=r"^damaged$"):
+        read_wave(save(tmp_path / "a.mp3", whole[:100]))

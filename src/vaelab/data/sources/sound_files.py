@@ -20,7 +20,8 @@ BLOCK = 2**20  # samples, of all channels, that are read at a time
 LARGE = 2**26  # samples: a larger file must not be a small one that unpacks to it
 MOST_OF_BYTE = 64  # samples that a byte of such a file may stand for; of the smallest speech it is 24
 TAGS = 2**12  # bytes behind the last frame of an mp3 that are no sound
-SYSTEM_ERROR = 2  # libsndfile's number for what the disk or the operating system did
+# Numbers of libsndfile's errors: what the operating system did, and "no regular file", said of a damaged mp3 too.
+SYSTEM_ERROR, NO_FILE = 2, 7
 
 
 class Mono(NamedTuple):
@@ -152,7 +153,7 @@ def _opened(file: bytes | io.BytesIO) -> Iterator["SoundFile"]:
             yield sound
     except soundfile.LibsndfileError as error:
         kind = Unavailable if error.code == SYSTEM_ERROR else ValueError
-        raise kind(error.error_string.strip()) from None
+        raise kind("damaged" if error.code == NO_FILE else error.error_string.strip()) from None
 
 
 def _taken(path: Path, sound: "SoundFile", take: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
