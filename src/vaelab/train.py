@@ -155,7 +155,7 @@ def write_down(found: Found, data: DataModule, run: Opened) -> None:
     write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
-        (directory / "left_out.txt").write_text("".join(lines))
+        (directory / "left_out.txt").write_text("".join(lines), encoding="utf-8")
     if not config.resume:
         # Last of all: from here on there is a run, which all the rest says what it is of.
         write_config(directory, config)
