@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from vaelab.data.sources.mnist import PARTS, FashionMnist, Mnist, read_idx
+from vaelab.data.sources.arrays import read_idx
+from vaelab.data.sources.mnist import PARTS, FashionMnist, Mnist
 from vaelab.errors import UserError
 
 TRAIN, TEST = 5_003, 7

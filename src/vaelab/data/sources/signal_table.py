@@ -393,7 +393,8 @@ def read_folder(root: Path, key: str | None, axes: str | Sequence[str] | None) -
     else:
         inner = signal_axes(root, values)[1:]
     require_dimensions(root, values.shape[1:], inner)
-    table = _table(root, arranged(values, ("items", *inner), SIGNALS), inner, (None, None), (None, None), [])
+    axes = ("items", *inner)
+    table = _table(root, arranged(values, axes, SIGNALS), axes, (None, None), (None, None), [])
     unusable = {left.name: left.reason for left in table.left_out}
     names = [name_in(root, path) for path in paths]
     good = [k for k in range(len(paths)) if f"row {k + 1}" not in unusable]
@@ -401,7 +402,7 @@ def read_folder(root: Path, key: str | None, axes: str | Sequence[str] | None) -
     kept = [paths[k] for k in good]
     groups = groups_of_equals(file_digests(kept))
     words = None if groups is None else [str(number) for number in groups.tolist()]
-    return Table(table.values, inner, folder_labels(kept), words, left_out, [told(values.shape[1:], inner)])
+    return Table(table.values, axes, folder_labels(kept), words, left_out, [told(values.shape, axes)])
 
 
 def folder_arrays(
