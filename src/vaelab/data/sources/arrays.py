@@ -4,7 +4,7 @@ import gzip
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -92,15 +92,20 @@ def pick_array(path: Path, arrays: dict[str, Stored], name: str) -> Stored:
     return arrays[name]
 
 
-def choose_array(path: Path, arrays: dict[str, Stored], key: str | None, dimensions: Sequence[int]) -> str:
+def choose_array(
+    path: Path, arrays: dict[str, Stored], key: str | None, dimensions: Sequence[int], beside: Collection[object] = ()
+) -> str:
     """The name of the array that `key` says, or of the only one that has real numbers in so many dimensions.
+
+    Those `beside` it, of labels, are not meant.
 
     Raises `UserError` if it is not clear which, or it holds something else.
     """
     if key is not None and list(arrays) != [""]:
         pick_array(path, arrays, key)
         return key
-    fitting = [name for name, array in arrays.items() if array.is_numeric and len(array.shape) in dimensions]
+    others = {name: array for name, array in arrays.items() if name not in beside and array.is_numeric}
+    fitting = [name for name, array in others.items() if len(array.shape) in dimensions]
     if list(arrays) != [""] and len(fitting) != 1:
         raise UserError(f"{path} holds {contents(arrays)}: name one table with dataset.key")
     return fitting[0] if fitting else ""
@@ -176,7 +181,9 @@ def _idx_numbers(path: Path, packed: bool, start: int, shape: tuple[int, ...], d
             filled += got
         # Never more than the header promised: a byte tells that there is more.
         if filled < len(room) or file.read(1):
-            raise ValueError(f"its header promises {len(room):,} bytes, and it holds {'fewer' if filled < len(room) else 'more'}")
+            raise ValueError(
+                f"its header promises {len(room):,} bytes, and it holds {'fewer' if filled < len(room) else 'more'}"
+            )
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 

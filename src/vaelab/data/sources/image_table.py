@@ -49,11 +49,13 @@ class ImageTable:
         path = Path(self.file).expanduser()
         if path.is_dir():
             return self._load_folder(path)
-        values, axes, arrays = _pictures(path, self.key, wished_axes(self.axes, PICTURES))
+        values, axes, arrays = _pictures(path, self.key, wished_axes(self.axes, PICTURES), self.label)
         words, notes = self._labels(path, arrays), [told(values.shape, axes)]
         values = arranged(values, axes, PICTURES)
         if words is not None and len(words) != len(values):
-            raise UserError(f"{path} holds {len(values):,} pictures, and there are {len(words):,} labels: give one each")
+            raise UserError(
+                f"{path} holds {len(values):,} pictures, and there are {len(words):,} labels: give one each"
+            )
         reasons = why_no_picture(values)
         if words is not None:
             reasons = [reason or ("" if word else "has no label") for reason, word in zip(reasons, words, strict=True)]
@@ -96,7 +98,9 @@ class ImageTable:
 
     def _load_folder(self, root: Path) -> Items:
         if self.label is not None:
-            raise UserError(f"dataset.label names an array or a file, and {root} is a folder: its class folders are labels")
+            raise UserError(
+                f"dataset.label names an array or a file, and {root} is a folder: its class folders are labels"
+            )
         named = next((path for path in sorted(root.rglob("*-ubyte*")) if path.is_file() and is_idx(path)), None)
         if named and not any(path.suffix.lower() in ARRAYS for path in root.rglob("*")):
             raise UserError(f"{root} holds idx files: name the one with the pictures, dataset.file={named}")
@@ -120,12 +124,16 @@ def label_beside(path: Path) -> Path | None:
     return next((path.parent / other for other in names if (path.parent / other).is_file()), None)
 
 
-def _pictures(path: Path, key: str | None, wished: Axes | None) -> tuple[np.ndarray, Axes, dict[str, Stored]]:
+def _pictures(
+    path: Path, key: str | None, wished: Axes | None, label: str | None = None
+) -> tuple[np.ndarray, Axes, dict[str, Stored]]:
     """The array of pictures in a file, how its axes are read, and what else the file holds."""
     if not is_arrays(regular_file(path)):
-        raise UserError(f"{path} is no npy, npz or idx file: for pictures as png, jpg and so on use dataset=image_folder")
+        raise UserError(
+            f"{path} is no npy, npz or idx file: for pictures as png, jpg and so on use dataset=image_folder"
+        )
     arrays = stored_arrays(path)
-    name = choose_array(path, arrays, key, (3, 4))
+    name = choose_array(path, arrays, key, (3, 4), (label,))
     array = arrays[name]
     if not array.reason and (not array.is_numeric or len(array.shape) not in (3, 4)):
         raise UserError(f"{path} holds {array.words()}: give numbers, (items, height, width) or with channels")

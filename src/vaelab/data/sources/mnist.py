@@ -57,7 +57,9 @@ class Mnist:
         test_images, test_labels = read_labelled(*files[2:], len(self.names))
         if images.shape[1:] != test_images.shape[1:]:
             sizes = [" x ".join(map(str, pictures.shape[1:])) for pictures in (images, test_images)]
-            raise UserError(f"{raw}: the training pictures are {sizes[0]}, those of the test {sizes[1]}: put fresh copies")
+            raise UserError(
+                f"{raw}: the training pictures are {sizes[0]}, those of the test {sizes[1]}: put fresh copies"
+            )
         if len(images) <= VALIDATION or not len(test_images):
             raise UserError(
                 f"{raw} holds {len(images):,} training and {len(test_images):,} test pictures: more than {VALIDATION:,} "
@@ -147,7 +149,9 @@ def read_labelled(images: Path, labels: Path, classes: int) -> tuple[Tensor, Ten
         if values.dtype != np.uint8:
             raise UserError(f"{path} holds {values.dtype} and must hold bytes: put a fresh copy there")
     if len(pictures) != len(numbers):
-        raise UserError(f"{labels} holds {len(numbers):,} labels for {len(pictures):,} pictures: put fresh copies there")
+        raise UserError(
+            f"{labels} holds {len(numbers):,} labels for {len(pictures):,} pictures: put fresh copies there"
+        )
     if len(numbers) and numbers.max() >= classes:
         raise UserError(
             f"{labels} holds the class {numbers.max()}, and there are 0 to {classes - 1}: of another set use "

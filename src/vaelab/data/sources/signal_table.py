@@ -267,7 +267,9 @@ def from_text(path: Path, label: Column, group: Column, wished: Axes | None, gue
         if text.left_out:
             raise UserError(f"{path}: {text.left_out[0].name}: {text.left_out[0].reason}: each signal needs every row")
         if label is not None or group is not None:
-            raise UserError(f"{path}: dataset.label and group name columns, and here columns are {axes[1]}: leave them out")
+            raise UserError(
+                f"{path}: dataset.label and group name columns, and here columns are {axes[1]}: leave them out"
+            )
     values = arranged(text.values, axes, SIGNALS).astype(np.float32)
     notes = [*text.notes, told(text.values.shape, axes)]
     return Table(values, axes, text.labels, text.groups, text.left_out, notes)
@@ -283,7 +285,7 @@ def from_arrays(
     guess: Guess = signal_axes,
 ) -> Table:
     """The table in the arrays of an npy, npz or idx file. Raises `UserError` if it is not clear which."""
-    name = choose_array(path, arrays, key, (2, 3))
+    name = choose_array(path, arrays, key, (2, 3), (label, group))
     array = arrays[name]
     if not array.reason and (not array.is_numeric or not 1 <= len(array.shape) <= 3):
         pictures = " (pictures? use experiment=images dataset=image_table)" if len(array.shape) == 4 else ""
@@ -316,7 +318,9 @@ def _table(
         if found is None:
             continue
         if len(found) != len(values):
-            raise UserError(f"{path}: {what}={setting} has {len(found)} entries for {len(values)} items: give one an item")
+            raise UserError(
+                f"{path}: {what}={setting} has {len(found)} entries for {len(values)} items: give one an item"
+            )
         reasons = [reason or ("" if word else f"has no {what}") for reason, word in zip(reasons, found, strict=True)]
     good = [k for k, reason in enumerate(reasons) if not reason]
     left_out = [LeftOut(f"row {k + 1}", reason) for k, reason in enumerate(reasons) if reason]

@@ -381,7 +381,7 @@ def _at_once(path: Path, form: Form) -> Text | None:
     if values.shape[1] != form.width or any(map(_is_no_word, itertools.chain(*words.values()))):
         return None
     signals = values[:, form.signal] if len(form.signal) < form.width else values
-    if _holds(values, form.header) or any(why_unusable(signals)):
+    if _holds_header(signals, form) or any(why_unusable(signals)):
         return None
     named = {k: [class_name(word) for word in found] for k, found in words.items()}
     labels, groups = (None if k is None else named[k] for k in (form.label, form.group))
@@ -397,11 +397,12 @@ def _nothing(cell: str) -> float:
     return 0.0
 
 
-def _holds(values: np.ndarray, header: Sequence[str]) -> bool:
+def _holds_header(signals: np.ndarray, form: Form) -> bool:
     """Whether a header of numbers stands among the rows once more."""
-    if len(header) != values.shape[1] or not all(map(is_number, header)):
+    cells = [form.header[k] for k in form.signal] if len(form.header) == form.width else []
+    if not cells or not all(map(is_number, cells)):
         return False
-    return bool((values == [number(cell) for cell in header]).all(1).any())
+    return bool((signals == [number(cell) for cell in cells]).all(1).any())
 
 
 def _line_by_line(path: Path, form: Form) -> Text:
