@@ -24,9 +24,7 @@ def require_memory(path: Path, size: int) -> None:
     """Raise `UserError` where `size` bytes are more than what is free."""
     free = free_memory()
     if size > free:
-        raise UserError(
-            f"{path} takes {size / GIB:.3g} GiB of memory and {free / GIB:.3g} are free: give it in parts, or fewer items"
-        )
+        raise UserError(f"{path} takes {size / GIB:.3g} GiB of memory and {free / GIB:.3g} are free: give fewer items")
 
 
 def require_honest_size(path: Path, packed: int, unpacked: int) -> None:

@@ -15,7 +15,7 @@ SHOWN = 5
 
 
 def tell_found(found: Found, data: DataModule) -> None:
-    """Items, shape, range, labels and split, what the reader decided, and every file that was left out, with the reason."""
+    """Items, shape, range, labels, split, what the reader decided, and every file that was left out, and why."""
     console = Console(highlight=False, soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""

@@ -35,7 +35,7 @@ class Denoise:
     band: bool = True
 
     def __call__(self, run: Run, out: Output) -> None:
-        """Write the recovered traces, and the ends of their band, in the file's own format, units and axes; a picture."""
+        """Write the recovered traces, and the ends of their band, in the file's format, units and axes; a picture."""
         from vaelab.figures.traces import trace_rows
 
         if not isinstance(run.variant, Denoiser):

@@ -194,7 +194,7 @@ def test_signals_in_columns_need_every_row_and_have_no_label_column(tmp_path):
     file = table(tmp_path, *(f"{k}.5,{k * k % 7},3" for k in range(20)), "1,x,2")
     with pytest.raises(UserError, match=r"row 21: could not convert [^\n]*: each signal needs every row$"):
         SignalTable(file, axes="time,items").load()
-    with pytest.raises(UserError, match="dataset.label and group name columns, and here columns are items"):
+    with pytest.raises(UserError, match=r"dataset\.label and group name columns, and here columns are items"):
         SignalTable(table(tmp_path, "1,2,3", "4,5,6"), label=0, axes="time,items").load()
 
 

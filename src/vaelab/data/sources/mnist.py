@@ -53,8 +53,8 @@ class Mnist:
             refuse_foreign(raw.parent.parent, self.folder)
             self._download(raw)
         files = [require_idx(raw, part) for part in PARTS]
-        images, labels = read_labelled(*files[:2], len(self.names))
-        test_images, test_labels = read_labelled(*files[2:], len(self.names))
+        images, labels = read_labelled(files[0], files[1], len(self.names))
+        test_images, test_labels = read_labelled(files[2], files[3], len(self.names))
         if images.shape[1:] != test_images.shape[1:]:
             sizes = [" x ".join(map(str, pictures.shape[1:])) for pictures in (images, test_images)]
             raise UserError(
@@ -62,8 +62,9 @@ class Mnist:
             )
         if len(images) <= VALIDATION or not len(test_images):
             raise UserError(
-                f"{raw} holds {len(images):,} training and {len(test_images):,} test pictures: more than {VALIDATION:,} "
-                f"are needed, of which the last validate, and some to test; of fewer use {of_any_name(files[0])}"
+                f"{raw} holds {len(images):,} training and {len(test_images):,} test pictures: more than "
+                f"{VALIDATION:,} are needed, of which the last validate, and some to test; of fewer use "
+                f"{of_any_name(files[0])}"
             )
         fold = torch.zeros(len(images) + len(test_images), dtype=torch.int64)
         fold[len(images) - VALIDATION :] = 1

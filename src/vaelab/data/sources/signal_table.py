@@ -172,8 +172,9 @@ def read_with_axes(
     as far as this file has such.
     """
     file, channels = Path(path).expanduser(), signature.raw_shape[0]
+    found: Axes
     if file.suffix.lower() in SOUNDS:
-        values, found = _sound(regular_file(file))[None], SIGNALS[1:]
+        values, found = _sound(regular_file(file))[None], ("channels", "time")
     else:
         table = read_folder(file, key, axes) if file.is_dir() else _own_table(file, signature, key, axes, beside)
         if table.left_out:

@@ -292,7 +292,9 @@ def _first_counts(rows: Sequence[Sequence[str]], form: Form) -> bool:
     rest = [row for row in rows[1:] if row != rows[0]]
     found = [cell for cell in rows[0] if is_number(cell, form.comma)]
     # A few numbers count by chance.
-    if len(found) < COUNTED and not all(map(_has_decimals, rest)) or len(found) == 3 and found != ["0", "1", "2"]:
+    if len(found) == 3 and found != ["0", "1", "2"]:
+        return False
+    if len(found) < COUNTED and not all(map(_has_decimals, rest)):
         return False
     return not any(counts(row, form) for row in rest)
 
@@ -306,9 +308,12 @@ def counts(cells: Sequence[str], form: Form) -> bool:
     found = [cell for cell in cells if is_number(cell, form.comma)]
     if len(found) < 3:
         return False
-    steps = np.diff([form.number(cell) for cell in found])
+    values = np.array([form.number(cell) for cell in found])
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
+        return False
+    steps = np.diff(values)
     step = steps.mean()
-    if not np.isfinite(steps).all() or step == 0:
+    if step == 0:
         return False
     # Times in a header are rounded; a few numbers are even by chance.
     decimals = max(len(cell.partition("." if not form.comma else ",")[2]) for cell in found)
@@ -373,9 +378,10 @@ def _at_once(path: Path, form: Form) -> Text | None:
         return None
     words: dict[int, list[str]] = {k: [] for k in (form.label, form.group) if k is not None}
     aside = {k: _keep(words[k]) if k in words else _nothing for k in {*words, *form.dropped}}
+    converters: Any = aside or None
     form_of_numpy: Any = {"delimiter": form.mark, "skiprows": form.skip, "encoding": form.encoding}
     try:
-        values = np.loadtxt(path, **form_of_numpy, converters=aside or None, comments=None, quotechar='"', ndmin=2)
+        values = np.loadtxt(path, **form_of_numpy, converters=converters, comments=None, quotechar='"', ndmin=2)
     except ValueError:
         return None
     if values.shape[1] != form.width or any(map(_is_no_word, itertools.chain(*words.values()))):
