@@ -331,3 +331,13 @@ def test_a_pipe_is_refused_at_once(tmp_path):
             SignalTable("").read(tmp_path / name, ONE)
     with pytest.raises(UserError, match="is a pipe or a device"):
         SignalTable(str(tmp_path / "a.csv")).load()
+
+
+def test_the_axes_of_the_runs_own_table_hold_for_another_that_has_them(tmp_path):
+    signature, source = Signature("trace", (1, 200), None, (), {}), SignalTable("", axes="time,items")
+    np.save(tmp_path / "a.npy", np.zeros((90, 5)))
+    assert source.read_with_axes(tmp_path / "a.npy", signature)[0].shape == (5, 1, 90)
+    np.save(tmp_path / "b.npy", np.zeros(90))
+    assert source.read_with_axes(tmp_path / "b.npy", signature)[1] == ("time",)
+    rows = SignalTable("", axes="items,time")
+    assert rows.read_with_axes(table(tmp_path, *"12345678"), signature)[0].shape == (1, 1, 8)

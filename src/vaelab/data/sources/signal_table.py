@@ -179,6 +179,8 @@ def read_with_axes(
         table = read_folder(file, key, axes) if file.is_dir() else _own_table(file, signature, key, axes, beside)
         if table.left_out:
             raise UserError(f"{file}: {table.left_out[0].name}: {table.left_out[0].reason}")
+        for note in table.notes:
+            log.info("%s: %s", file, note)
         values, found = table.values, table.axes
     if not values.size:
         raise UserError(f"{file} holds no signal: give at least one row of numbers")
@@ -187,18 +189,27 @@ def read_with_axes(
     return torch.from_numpy(np.ascontiguousarray(values)), found
 
 
-def _own_table(file: Path, signature: Signature, key: str | None, axes: object, beside: tuple[Column, Column]) -> Table:
+def _own_table(
+    file: Path,
+    signature: Signature,
+    key: str | None,
+    axes: str | Sequence[str] | None,
+    beside: tuple[Column, Column],
+) -> Table:
     """A table for a trained model, whose shape tells how the file's axes are meant."""
 
+    wished = wished_axes(axes, SIGNALS)
+
     def guess(path: Path, values: np.ndarray) -> Axes:
-        return _axes_for(path, values, signature.raw_shape)
+        holds = wished is not None and len(wished) == values.ndim and values.shape[-1] > 1
+        return wished if wished and holds else _axes_for(path, values, signature.raw_shape)
 
     if is_arrays(file):
         arrays = stored_arrays(regular_file(file))
         key = key if key in arrays else None
-        return from_arrays(file, arrays, key, wished=_wished(axes), guess=guess)
+        return from_arrays(file, arrays, key, guess=guess)
     label, group = (_column_there(file, column, signature.raw_shape[-1]) for column in beside)
-    return from_text(file, label, group, _wished(axes), guess)
+    return from_text(file, label, group, None, guess)
 
 
 def _column_there(file: Path, column: Column, length: int) -> Column:
@@ -228,10 +239,6 @@ def _axes_for(path: Path, values: np.ndarray, raw_shape: Sequence[int]) -> Axes:
     if rows == 1 or columns == time:
         return ROWS
     return COLUMNS if rows == time else signal_axes(path, values)
-
-
-def _wished(axes: object) -> Axes | None:
-    return wished_axes(axes, SIGNALS)  # type: ignore[arg-type]
 
 
 def _sound(file: Path) -> np.ndarray:

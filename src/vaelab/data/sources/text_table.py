@@ -15,7 +15,8 @@ from vaelab.data.items import LeftOut
 from vaelab.data.memory import regular_file, require_memory
 from vaelab.errors import UserError
 
-HEAD = 64  # rows from which the table's form is read
+HEAD, WIDE = 64, 2**20  # rows from which the table's form is read, fewer where they have so many characters together
+SCORED = 2**15  # characters of a row that tell what parts its cells
 LONGEST = 1_000  # characters of a cell
 LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 BYTE_ORDER_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -42,7 +43,6 @@ class Text:
         values: `(rows, columns)` float64, without the columns below.
         labels: class of each row, where a column names it.
         groups: likewise, what each row belongs to.
-        numbers: line of each row, from 1.
         left_out: the other rows, and why.
         notes: what was decided, one line each.
     """
@@ -50,7 +50,6 @@ class Text:
     values: np.ndarray
     labels: list[str] | None = None
     groups: list[str] | None = None
-    numbers: Sequence[int] = ()
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -178,13 +177,14 @@ def _head(path: Path, notes: list[str]) -> tuple[str, list[tuple[int, str]]]:
 
 
 def _first_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
-    found, rows = [], 0
+    found, rows, size = [], 0, 0
     with path.open(encoding=encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip(" \t\r\n\x1a"):
                 found.append((number, line.rstrip("\r\n\x1a")))
                 rows += not line.lstrip().startswith("#")
-            if rows > HEAD:
+                size += len(line)
+            if rows > HEAD or (rows > 3 and size > WIDE):
                 break
     return found
 
@@ -211,11 +211,13 @@ def _marks(lines: Sequence[str]) -> tuple[str | None, bool]:
 
 
 def _score(lines: Sequence[str], mark: str | None, comma: bool) -> tuple[float, bool]:
-    rows = [split(line, mark) for line in lines]
+    # The last cell of what was cut may be part of one.
+    rows = [split(line[:SCORED], mark)[: None if len(line) <= SCORED else -1] for line in lines]
     # A header is no number in any form.
     below = rows[1:] or rows
     width, commonest = Counter(map(len, below)).most_common(1)[0]
-    cells = [cell for row in below for cell in row[:1_000] if cell]
+    commonest = commonest if max(map(len, lines)) <= SCORED else len(below)
+    cells = [cell for row in below for cell in row if cell]
     share = sum(is_number(cell, comma) for cell in cells) / max(len(cells), 1)
     return round(share * commonest / len(below), 2), width > 1
 
@@ -236,6 +238,8 @@ def _titles(rows: Rows, form: Form, wanted: Sequence[str]) -> Rows:
     if titles or len(rows) < 2:
         return titles
     first, below = rows[0][1], [cells for _, cells in rows[1:]]
+    if all(is_number(cell, form.comma) for cell in first if cell):
+        return []
     numeric = [k for k in range(len(first)) if _is_numeric_column(below, k, form)]
     words = [k for k in numeric if first[k] and not is_number(first[k], form.comma)]
     return rows[:1] if words and 2 * len(words) >= len(numeric) else []
@@ -389,7 +393,8 @@ def _at_once(path: Path, form: Form) -> Text | None:
     signals = values[:, form.signal] if len(form.signal) < form.width else values
     if _holds_header(signals, form) or any(why_unusable(signals)):
         return None
-    named = {k: [class_name(word) for word in found] for k, found in words.items()}
+    short = {word: class_name(word) for word in set(itertools.chain(*words.values()))}
+    named = {k: [short[word] for word in found] for k, found in words.items()}
     labels, groups = (None if k is None else named[k] for k in (form.label, form.group))
     return Text(signals, labels, groups)
 
@@ -413,20 +418,19 @@ def _holds_header(signals: np.ndarray, form: Form) -> bool:
 
 def _line_by_line(path: Path, form: Form) -> Text:
     """The table row by row, each that cannot be used with the reason."""
-    values, numbers, left_out = [], [], []
+    values, left_out, columns = [], [], form.signal
     words: dict[int, list[str]] = {k: [] for k in (form.label, form.group) if k is not None}
     for number, cells in _rows(path, form):
-        signal = _signal(cells, form)
+        signal = _signal(cells, form, columns)
         if isinstance(signal, str):
             left_out.append(LeftOut(f"row {number}", signal))
             continue
         values.append(signal)
-        numbers.append(number)
         for column, kept in words.items():
             kept.append(class_name(cells[column]))
     labels, groups = (None if k is None else words[k] for k in (form.label, form.group))
-    array = np.array(values) if values else np.empty((0, len(form.signal)))
-    return Text(array, labels, groups, numbers, left_out)
+    array = np.array(values) if values else np.empty((0, len(columns)))
+    return Text(array, labels, groups, left_out)
 
 
 def _rows(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
@@ -440,7 +444,7 @@ def _rows(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
             yield number, form.cells(line.rstrip("\r\x1a"))
 
 
-def _signal(cells: list[str], form: Form) -> np.ndarray | str:
+def _signal(cells: list[str], form: Form, columns: Sequence[int]) -> np.ndarray | str:
     """The numbers of a row `(time,)` float64, or why they are none."""
     while len(cells) > form.width and not cells[-1]:
         cells.pop()
@@ -455,21 +459,31 @@ def _signal(cells: list[str], form: Form) -> np.ndarray | str:
         if column is not None and _is_no_word(cells[column]):
             return f"has no {what}"
     try:
-        signal = np.array([form.number(cells[k]) for k in form.signal])
+        signal = numbers([cells[k] for k in columns], form.comma)
     except ValueError as error:
         return str(error)
     return why_unusable(signal[None])[0] or signal
 
 
+def numbers(cells: Sequence[str], comma: bool) -> np.ndarray:
+    """The numbers in some cells, float64. Raises ValueError for the first that holds none."""
+    try:
+        return np.array([float(cell) for cell in cells])
+    except ValueError:
+        return np.array([number(cell, comma) for cell in cells])
+
+
 def number(cell: str, comma: bool = False) -> float:
     """The number in a cell, with its own decimal mark. Raises ValueError if there is none."""
+    try:
+        return float(cell.replace(",", ".") if comma else cell)
+    except ValueError:
+        pass
     plain = cell.replace("−", "-")
     if WITH_THOUSANDS[comma].fullmatch(plain):
         plain = plain.replace("." if comma else ",", "")
-    if comma:
-        plain = plain.replace(",", ".") if plain.count(",") < 2 else "x"
     try:
-        return float(plain)
+        return float(plain.replace(",", ".") if comma else plain)
     except ValueError:
         raise ValueError(f"could not convert string to float: {cell[:40]!r}") from None
 
@@ -486,7 +500,8 @@ def is_number(cell: str, comma: bool = False) -> bool:
 def why_unusable(values: np.ndarray) -> list[str]:
     """For each of `(items, …)` what keeps it from being used in single precision; nothing where nothing does."""
     largest = np.abs(values.reshape(len(values), -1)).max(1, initial=0).astype(np.float64)
-    return [_why(size) for size in largest.tolist()]
+    suspicious = ~(largest <= LARGEST) | ((largest > 0) & (largest < SMALLEST))
+    return [_why(size) if bad else "" for size, bad in zip(largest.tolist(), suspicious.tolist(), strict=True)]
 
 
 def _why(largest: float) -> str:
