@@ -1,6 +1,6 @@
 import pytest
 
-from vaelab.reporting.tables import collapse_warning, number, tell_metrics
+from vaelab.reporting.tables import collapse_warning, number, tell_found, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -26,3 +26,10 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
 
 def test_whole_large_numbers_part_their_thousands():
     assert (number(2000.0), number(0.58512), number(7.0)) == ("2,000", "0.5851", "7")
+
+
+def test_what_a_reader_decided_is_told_word_for_word(tiny, capsys):
+    data = tiny("sine").data()
+    data.items.notes = ["read as [items,time] [/b]"]
+    tell_found(data.prepare(), data)
+    assert "  read as [items,time] [/b]" in capsys.readouterr().out.splitlines()

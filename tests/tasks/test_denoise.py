@@ -162,3 +162,29 @@ def test_a_band_without_the_runs_data_is_refused_with_the_way_out(doubtful, tmp_
     with pytest.raises(UserError, match=r"^the band needs [^\n]*mine\.csv does not exist[^\n]*task\.band=false[^\n]*$"):
         Denoise(str(tmp_path / "a.csv"))(doubtful, Output(tmp_path / "out"))
     Denoise(str(tmp_path / "a.csv"), band=False)(doubtful, Output(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"{k * 0.01:.3f}" for k in range(100)],
+        [f"{k % 7}.5\t{k % 5}.25\t{k % 3}" for k in range(LENGTH)],
+        [",".join(f"{(k * j) % 11}.5" for k in range(LENGTH)) for j in (1, 2)],
+    ],
+    ids=["one column", "signals in columns", "signals in rows"],
+)
+def test_a_text_comes_back_in_its_own_orientation(identity, tmp_path, lines):
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
+    Denoise(str(tmp_path / "mine.csv"))(identity, Output(tmp_path / "out"))
+    wanted = np.loadtxt(tmp_path / "mine.csv", delimiter="," if "," in lines[0] else None, ndmin=2)
+    found = np.loadtxt(tmp_path / "out" / "mine_recovered.csv", delimiter=",", ndmin=2)
+    assert found.shape == wanted.shape and np.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(100,), (LENGTH, 3), (3, LENGTH), (3, 1, LENGTH), (90, 1)])
+def test_an_array_comes_back_in_its_own_shape(identity, tmp_path, shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.save(tmp_path / "mine.npy", values)
+    Denoise(str(tmp_path / "mine.npy"))(identity, Output(tmp_path / "out"))
+    found = np.load(tmp_path / "out" / "mine_recovered.npy")
+    assert found.shape == shape and np.allclose(found, values, atol=1e-5)

@@ -15,7 +15,7 @@ SHOWN = 5
 
 
 def tell_found(found: Found, data: DataModule) -> None:
-    """Items, shape, range, labels and split, and every file that was left out, with the reason."""
+    """Items, shape, range, labels, split, what the reader decided, and every file that was left out, and why."""
     console = Console(highlight=False, soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
@@ -24,6 +24,8 @@ def tell_found(found: Found, data: DataModule) -> None:
     console.print(f"found {sum(counts.values()):,} {signature.kind}s of {shape}{rate}; the net sees {encoded}")
     console.print(f"  range [{found.low:.4g}, {found.high:.4g}]   labels {_labels(data)}")
     console.print("  split " + "   ".join(f"{name} {count:,}" for name, count in counts.items()))
+    for note in data.items.notes:
+        console.print(f"  {note}", markup=False)
     _tell_left_out(console, data.items.left_out)
 
 
