@@ -59,11 +59,12 @@ def train(config: DictConfig) -> float:
     from lightning import seed_everything
 
     from vaelab.run import build_variant, set_threads, shared_data
+    from vaelab.seeding import short_seed
 
     quieten_lightning()
     directory, config = open_run(config)
     check_plain(config)
-    seed_everything(config.seed, workers=True, verbose=False)
+    seed_everything(short_seed("weights", config.seed), workers=True, verbose=False)
     set_threads(config.threads)
     data = shared_data(config)
     found = data.prepare()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vaelab.data.items import Items
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 SPLITS = ("train", "val", "test")
 
@@ -37,7 +38,7 @@ def _fold_of_groups(group: Tensor, fractions: Sequence[float], seed: int) -> Ten
             f"{len(group)} items in {len(sizes)} independent groups (recordings, distinct files) cannot be split "
             "into training, validation and test: give at least 3"
         )
-    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(sizes), generator=generator("split", seed)).tolist()
     fold_of_group = torch.zeros(len(sizes), dtype=torch.int64)
     for fold in (1, 2):
         room = len(group) * fractions[fold] / sum(fractions)

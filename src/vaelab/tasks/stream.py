@@ -34,7 +34,6 @@ from vaelab.data.writers import (
 from vaelab.errors import Interrupted, UserError
 from vaelab.objectives.densities import Density, code_sampler
 from vaelab.run import Run
-from vaelab.seeding import stream_seed
 from vaelab.tasks.base import Output
 from vaelab.tasks.prior import FITTED_ON
 from vaelab.tasks.traverse import drawable
@@ -156,7 +155,7 @@ def code_blocks(run: Run, density: Density, seed: int) -> Iterator[np.ndarray]:
     draw = code_sampler(density, latent=variant.latent, codes=codes, seed=seed)
     n = max(1, min(DRAWN, DRAWN_NUMBERS // variant.latent.code_size))
     for block in itertools.count():
-        yield draw(n, stream_seed(seed, block) % 2**32).numpy()
+        yield draw(n, block).numpy()
 
 
 def take_from(blocks: Iterator[np.ndarray]) -> Callable[[int], np.ndarray]:

@@ -168,7 +168,7 @@ class VAE(L.LightningModule):
     @torch.inference_mode()
     def draw(self, codes: Tensor, seed: int) -> Tensor:
         """As `decode`, with one draw from the likelihood instead of its mean."""
-        with seeded(seed):
+        with seeded(stream_seed("observation", seed)):
             parts = [self.likelihood.sample(self.params(part.to(self.device)).cpu()) for part in codes.split(256)]
         return torch.cat(parts)
 
@@ -273,7 +273,7 @@ class VAE(L.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
 
     def _seed(self, *position: int) -> None:
-        reseed(stream_seed(self.seed, *position), self.device)
+        reseed(stream_seed("latent", self.seed, *position), self.device)
 
     def configure_optimizers(self) -> Any:  # noqa: D102
         total = self.trainer.estimated_stepping_batches

@@ -10,6 +10,7 @@ from torch import Tensor
 from vaelab.data.items import Items, Signature
 from vaelab.data.sources.signal_table import SignalTable, read_signals
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 
 @dataclass
@@ -42,7 +43,7 @@ class NoisyTable:
         if self.copies < 1:
             raise UserError(f"dataset.copies must be at least 1, not {self.copies}")
         table = SignalTable(self.file, self.key).load()
-        rng = torch.Generator().manual_seed(self.seed)
+        rng = generator("data", self.seed)
         clean = table.raw.repeat(self.copies, 1, 1)
         snr_db = low + (high - low) * torch.rand(len(clean), generator=rng)
         noisy = add_noise(clean, snr_db, rng)
