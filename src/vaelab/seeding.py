@@ -27,6 +27,7 @@ Purpose = Literal[
     "observation",  # x of a code
     "baselines",  # what a model stands beside
     "solver",  # where a method of theirs begins
+    "reference",  # posteriors that stand for the aggregate
     "measures",  # halves, forests and batches of a measure
 ]
 # Of the name, and made once: the call is part of every step.

@@ -244,10 +244,10 @@ class VAE(L.LightningModule):
                 )
 
     def on_validation_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent)
+        self.tally = Tally(self.latent, self.seed)
 
     def on_test_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent)
+        self.tally = Tally(self.latent, self.seed)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
         self._seed(-1, batch_idx, self.trainer.global_rank)
