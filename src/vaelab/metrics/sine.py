@@ -149,7 +149,7 @@ def _nearest(wave: Tensor, cycles: float) -> Tensor:
     return unit @ axes.T @ basis
 
 
-def _least_on_circle(length: Tensor, pull: Tensor, steps: int = 60) -> Tensor:
+def _least_on_circle(length: Tensor, pull: Tensor, steps: int = 40) -> Tensor:
     """Where on the unit circle ½ Σ length · u² - pull · u is least: `(2,)` rising and `(n, 2)` to `(n, 2)`.
 
     There (length + m) · u = pull with length + m ≥ 0 (Moré and Sorensen 1983). Bisection finds the first length + m:
