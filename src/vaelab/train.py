@@ -74,9 +74,10 @@ def train(config: DictConfig) -> float:
     variant.check_plan(planned_steps(trainer, data))
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, directory, config)
-    with acceleration.of(variant, trainer.strategy.root_device):
-        seconds = fit(trainer, variant, data, directory, config.resume)
-    report(trainer, variant, data, directory, config, seconds)
+    with variant.divergence_told():
+        with acceleration.of(variant, trainer.strategy.root_device):
+            seconds = fit(trainer, variant, data, directory, config.resume)
+        report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
 

@@ -232,7 +232,8 @@ class WrappedNormalPosterior:
         gap = torch.atan2(sine, cosine) - torch.atan2(self.sine, self.cosine)
         gap = torch.remainder(gap + math.pi, 2 * math.pi) - math.pi
         # What is left out lies (2 · most + 1) half turns away, beyond six of the widest sigma.
-        most = math.ceil(max((6 * float(self.sigma.detach().max()) / math.pi - 1) / 2, 0))
+        widest = float(self.sigma.detach().max().nan_to_num())
+        most = math.ceil(max((6 * widest / math.pi - 1) / 2, 0))
         variance = self.sigma.square()
         nearest = gaussian_log_density(gap, torch.zeros_like(gap), variance)
         if most == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import lightning as L
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # The number of steps of a run without an end.
 FOREVER = 10**9
+# No net that learns has larger ones: what they multiply leaves single precision.
+LARGEST_WEIGHT = 1e6
 # Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
 BASELINE_ITEMS = 5000
 
@@ -235,13 +238,28 @@ class VAE(L.LightningModule):
         self.recent = [torch.tensor(term, device=self.device) for term in checkpoint["recent"]["terms"]]
         self.latest = checkpoint["recent"]["latest"]
 
-    def _check_finite(self, named: dict[str, float]) -> None:
+    def _check_finite(self, named: dict[str, float], largest: float = math.inf) -> None:
+        kept = "; the checkpoints hold the last good epoch" if self.current_epoch else ""
         for name, value in named.items():
-            if not math.isfinite(value):
+            if not abs(value) < largest:
                 raise UserError(
-                    f"{name} became {value} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
-                    "optimizer.lr or set trainer.gradient_clip_val=1.0; the checkpoints hold the last good epoch"
+                    f"{name} became {value:g} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
+                    f"optimizer.lr or set trainer.gradient_clip_val=1.0{kept}"
                 )
+
+    @contextmanager
+    def divergence_told(self) -> Iterator[None]:
+        """Where the weights have run away, what a library raises inside is only what follows from it.
+
+        Raises:
+            UserError: instead of it, naming the remedy.
+        """
+        try:
+            yield
+        except (ArithmeticError, ValueError, RuntimeError):
+            weights = torch.stack([weight.detach().abs().max().cpu() for weight in self.parameters()])
+            self._check_finite({"the largest weight": float(weights.max())}, LARGEST_WEIGHT)
+            raise
 
     def on_validation_epoch_start(self) -> None:  # noqa: D102
         self.tally = Tally(self.latent, self.seed)
