@@ -40,6 +40,7 @@ class TrainSettings:
     seed: int
     threads: int | None
     resume: str | None
+    monitor: str | None
 
 
 @dataclass
