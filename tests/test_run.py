@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -237,3 +238,13 @@ def test_numbers_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "m.json", {"a": object()})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1.5}
+
+
+def test_what_is_no_number_is_null_in_a_file_that_any_reader_of_json_takes(tmp_path):
+    write_json(tmp_path / "m.json", {"a": math.nan, "b": [1.0, -math.inf, {"c": math.inf}], "d": (2, "nan", None)})
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    read = json.loads((tmp_path / "m.json").read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": [1.0, None, {"c": None}], "d": [2, "nan", None]}

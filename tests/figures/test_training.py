@@ -55,3 +55,10 @@ def test_a_capacity_has_a_panel_of_its_own_in_nats():
 def test_a_schedule_that_never_changes_is_not_drawn():
     assert schedule_curve(partial(constant, total_steps=100, value=4.0), steps=100) is None
     assert schedule_curve(lambda step: cyclic(step, 1), steps=1) is None
+
+
+def test_the_epoch_that_was_kept_is_marked_in_every_panel():
+    drawn = history_curves({"val/elbo": STEPS, "val/kl": STEPS}, kept=10)
+    for panel in drawn.axes:
+        mark = panel.lines[-1]
+        assert mark.get_label() == "kept" and list(mark.get_xdata()) == [10, 10]

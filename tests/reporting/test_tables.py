@@ -1,6 +1,6 @@
 import pytest
 
-from vaelab.reporting.tables import collapse_warning, number, tell_metrics
+from vaelab.reporting.tables import collapse_warning, early_warning, number, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -26,3 +26,15 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
 
 def test_whole_large_numbers_part_their_thousands():
     assert (number(2000.0), number(0.58512), number(7.0)) == ("2,000", "0.5851", "7")
+
+
+@pytest.mark.parametrize(("best", "epochs"), [(1, 10), (2, 30), (3, 30)])
+def test_a_best_epoch_among_the_first_tenth_is_told_in_one_line_with_a_remedy(best, epochs):
+    line = early_warning(best, epochs)
+    assert line.startswith(f"best at epoch {best} of {epochs}")
+    assert "fewer epochs" in line and "more data" in line and "\n" not in line
+
+
+@pytest.mark.parametrize(("best", "epochs"), [(1, 1), (1, 9), (4, 30), (30, 30)])
+def test_nothing_is_said_of_a_later_epoch_or_a_short_run(best, epochs):
+    assert early_warning(best, epochs) is None

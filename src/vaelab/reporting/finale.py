@@ -83,7 +83,8 @@ def final_report(
     if isinstance(trainer.logger, TensorBoardLogger):
         writer, step = trainer.logger.experiment, trainer.global_step
         for name, picture in pictures.items():
-            add_picture(writer, f"test/{name}", picture, step)
+            # One name for a number and a picture, such as `test/kl`, would break the pages of both.
+            add_picture(writer, f"test/figures/{name}", picture, step)
         if drawn:
             add_sounds(writer, variant, examined, step)
             add_codes(writer, variant, examined, step)

@@ -68,11 +68,13 @@ class TrainingBar(L.Callback):
 
 def _validated(trainer: L.Trainer) -> list[str]:
     """The bound, where there is one, and what chooses the best weights, where that is another number."""
-    found, checkpoints = trainer.callback_metrics, trainer.checkpoint_callback
-    elbo, name = found.get("val/elbo"), getattr(checkpoints, "monitor", ("val/elbo",))[0]
-    words = [] if elbo is None else [f"val ELBO {float(elbo):.2f} nats"]
-    chosen = found.get(name)
-    return words if chosen is None or chosen == elbo else [*words, f"{name} {float(chosen):.4g}"]
+    found, words = trainer.callback_metrics, []
+    if (elbo := found.get("val/elbo")) is not None:
+        words.append(f"val ELBO {float(elbo):.2f} nats")
+    name, _ = trainer.checkpoint_callback.monitor  # type: ignore[union-attr]
+    if (chosen := found.get(name)) is not None and chosen != elbo:
+        words.append(f"{name} {float(chosen):.4g}")
+    return words
 
 
 def _ended_early(trainer: L.Trainer) -> list[str]:

@@ -162,7 +162,9 @@ class VAE(L.LightningModule):
         if name not in known:
             from vaelab.config import did_you_mean
 
-            raise UserError(f"monitor={name} is not what validation tells{did_you_mean(name, known)}")
+            same = f"val/{name.rpartition('/')[2]}"
+            meant = did_you_mean(same if same in known else name, known)
+            raise UserError(f"monitor={name} is not what validation tells{meant}")
         return name, "max" if name.removeprefix("val/").startswith(GREATER) else "min"
 
     def pressure(self, step: int) -> Pressure:

@@ -44,13 +44,17 @@ class Tally:
         """What `means` tells of every split, by name."""
         posterior, none = latent.posterior(torch.zeros(2, latent.heads * latent.dims)), torch.zeros(2)
         tally = cls(latent)
-        tally.add(Drawn(none[None], posterior.kl(), posterior.mean, posterior, latent), none, none)
+        tally.add(Drawn(none[None], posterior.kl(), posterior.mean, posterior, latent), none)
         return list(tally.means(1, lambda tensor: tensor).named)
 
-    def add(self, drawn: Drawn, error: Tensor, values: Tensor) -> None:
-        """Count one batch: its pass with one draw of each item, its errors and the objective's values, `(batch,)`."""
+    def add(self, drawn: Drawn, error: Tensor, values: Tensor | None = None) -> None:
+        """Count one batch: its pass with one draw of each item, its errors and the objective's values, `(batch,)`.
+
+        Without values the objective is worth the log-likelihood.
+        """
         log_likelihood, kl, code = drawn.log_likelihood[0].double(), drawn.kl.double(), drawn.posterior.mean.double()
-        rows = [torch.ones_like(log_likelihood), log_likelihood, kl.sum(1), error.double(), values.double()]
+        values = log_likelihood if values is None else values.double()
+        rows = [torch.ones_like(log_likelihood), log_likelihood, kl.sum(1), error.double(), values]
         sums = torch.stack(rows).sum(1)
         codes = torch.stack([code.sum(0), code.square().sum(0)])
         self.sums = sums if self.sums is None else self.sums + sums
