@@ -295,9 +295,9 @@ def curve(run, tag):
 def overfitted(vaelab, tmp_path_factory):
     """Few noisy signals, a small beta, many epochs: the bound at beta = 1 is best at the start, the objective later."""
     folder = tmp_path_factory.mktemp("overfitted")
-    noise = np.random.default_rng(0)
-    time = np.linspace(0, 6, 24)
-    np.savetxt(folder / "few.csv", np.sin(time + 6 * noise.random((80, 1))) + noise.normal(0, 0.3, (80, 24)), delimiter=",")
+    rng, time = np.random.default_rng(0), np.linspace(0, 6, 24)
+    signals = np.sin(time + 6 * rng.random((80, 1))) + rng.normal(0, 0.3, (80, 24))
+    np.savetxt(folder / "few.csv", signals, delimiter=",")
     own = ["experiment=signals", f"dataset.file={folder}/few.csv", "dataset.batch_size=8", "architecture.widths=[32]"]
     own += ["optimizer.lr=0.01", "beta_schedule.value=0.01", "trainer.max_epochs=20"]
 

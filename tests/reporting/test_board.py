@@ -105,9 +105,7 @@ def test_quick_measures_are_those_of_the_end(tiny):
     for experiment in ("sine", "digits", "audio", "radio"):
         run = tiny(experiment)
         examined = run.variant.examine(run.data().loader("test"), 100)
-        quick, whole = (
-            measure(examined, run.data()) for measure in (run.variant.quick_measures, run.variant.measures)
-        )
+        quick, whole = (measure(examined, run.data()) for measure in (run.variant.quick_measures, run.variant.measures))
         same = set(quick) & set(whole)
         assert same and {name: quick[name] for name in same} == {name: whole[name] for name in same}
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
 
-
 # Of the sum of squares: as much as single precision leaves of a spread that is none.
 ROUNDING = 1e-12
 

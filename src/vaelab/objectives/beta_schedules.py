@@ -14,7 +14,6 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 
-
 Nats = TypeVar("Nats", float, Tensor)
 
 

@@ -36,7 +36,7 @@ ASIDE = ("accelerator", "report", "resume", "threads")
 
 
 class Tested(NamedTuple):
-    """The weights that were kept: the whole test split's means, and the epoch, from 1, and the step that they are of."""
+    """What the kept weights are worth: the whole test split's means; and of which epoch, from 1, and step they are."""
 
     means: dict[str, float]
     epoch: int

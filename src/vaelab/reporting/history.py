@@ -31,7 +31,7 @@ class History(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         assert isinstance(module, VAE)
-        known = {**trainer.callback_metrics, **module.latest}
+        known: dict[str, Any] = {**trainer.callback_metrics, **module.latest}
         names = [f"{split}/{name}" for split in ("val", "train") for name in CURVES]
         values = {name: float(known[name]) for name in names if name in known}
         if module.latent.has_prior:

@@ -330,7 +330,7 @@ class VAE(L.LightningModule):
         return {}
 
     def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
-        """Those of the measures that take no time, by the names of `measures`: shown over the training, without `prefix`."""
+        """Those of `measures` that take no time, of validation items: shown over the training, under `val`."""
         return {}
 
     def figures(self, examined: Examined) -> dict[str, Figure]:

@@ -37,7 +37,8 @@ class SpectrogramVAE(VAE):
     def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.audio import audio_measures
 
-        return audio_measures(*(self.decibels(x, examined.level) for x in (examined.x, examined.reconstruction)))
+        original = self.decibels(examined.x, examined.level)
+        return audio_measures(original, self.decibels(examined.reconstruction, examined.level))
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         original = self.decibels(examined.x, examined.level)
