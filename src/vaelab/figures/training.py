@@ -42,6 +42,8 @@ def history_curves(history: dict[str, list[tuple[int, float]]], kept: int | None
         kept: the step whose weights were kept, a dotted line in every panel.
     """
     measures = {name.rpartition("/")[2] for name in history}
+    if history.get("val/objective") == history.get("val/elbo"):
+        measures -= {"objective"}  # that is what it is
     order = [name for name in TITLES if name in measures] + sorted(measures - set(TITLES))
     drawn, panels = small_multiples(len(order), min(len(order), 2), panel_height=1.5, shared=False)
     for panel, measure in zip(panels, order, strict=True):
@@ -54,7 +56,7 @@ def history_curves(history: dict[str, list[tuple[int, float]]], kept: int | None
         title(panel, TITLES.get(measure, measure.replace("_", " ")))
     axis_labels(drawn, "step")
     if any(split for name in history if (split := name.rpartition("/")[0])):
-        legend_above(drawn, panels[0])
+        legend_above(drawn, max(panels, key=lambda panel: len(panel.lines)))
     return drawn
 
 
