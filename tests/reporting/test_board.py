@@ -1,6 +1,6 @@
-import pytest
 from types import SimpleNamespace
 
+import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -108,7 +108,8 @@ def test_quick_measures_are_those_of_the_end(tiny):
         examined = run.variant.examine(run.data().loader("test"), 100)
         quick, whole = (measure(examined, run.data()) for measure in (run.variant.quick_measures, run.variant.measures))
         same = set(quick) & set(whole)
-        assert same and {name: quick[name] for name in same} == pytest.approx({name: whole[name] for name in same}, rel=1e-5)
+        assert same
+        assert {name: quick[name] for name in same} == pytest.approx({name: whole[name] for name in same}, rel=1e-5)
 
 
 def test_what_is_no_number_does_not_come_onto_the_board(tmp_path):
