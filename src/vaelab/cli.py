@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import functools
 import logging
@@ -12,19 +13,21 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir, main
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vaelab.config import config_dir, did_you_mean
 from vaelab.errors import Interrupted, UserError
+from vaelab.overrides import readable
 
 DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
@@ -56,8 +59,7 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
             os._exit(status or 1)
         os._exit(status)
 
-    # Started without an output, it has one that goes nowhere.
-    sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
+    open_outputs()
     # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
     atexit.register(leave)
     try:
@@ -67,6 +69,15 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
         # As Python has it: nothing is 0, and words, which it prints, are 1.
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         raise
+
+
+def open_outputs() -> None:
+    """Standard outputs that take every text; started without one, a process has one that goes nowhere."""
+    sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, TextIOWrapper):
+            # Names of files are bytes, and need not be text in any encoding.
+            out.reconfigure(errors="backslashreplace")
 
 
 def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -79,6 +90,7 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
     try:
+        sys.argv[1:] = readable(sys.argv[1:])
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
     except BrokenPipeError:
         sys.exit(UNREAD)
@@ -100,6 +112,9 @@ def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[
             return job(config)
         except KeyboardInterrupt:
             fail("interrupted", status=130)
+        except BrokenPipeError:
+            # In a sweep, too: nobody reads what the other jobs would say.
+            sys.exit(UNREAD)
         except Exception as error:
             mistake = as_mistake(error, config_name)
             if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(mistake, Interrupted):
@@ -123,6 +138,8 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         return UserError(explain(error, config_name))
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return UserError("a group takes the name of one of its entries, not a number: --help lists them")
+    if isinstance(error, ValueError) and _raised_in(error).startswith("hydra."):
+        return UserError(f"{' '.join(str(error).split())}: --hydra-help says how the options are used")
     full = isinstance(error, RuntimeError | ValueError) and any(words in str(error) for words in NO_MEMORY)
     if full or isinstance(error, MemoryError):
         much = re.search(r"allocate (\d[\d.]* \w+)", str(error))
@@ -132,6 +149,12 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         where = error.filename or "while writing"
         return UserError(f"{error.strerror}: {where}; free some space or choose another folder")
     return None
+
+
+def _raised_in(error: Exception) -> str:
+    """The name of the module whose code raised an exception."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")) if frames else ""
 
 
 def discard_empty(directory: Path) -> None:
@@ -146,7 +169,8 @@ def discard_empty(directory: Path) -> None:
 
 def fail(line: str, status: int = 1) -> None:
     """Print one line to stderr and leave."""
-    print(f"vaelab: {line}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"vaelab: {line}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -175,6 +199,8 @@ def explain(error: Exception, config_name: str) -> str:
         return _unknown_key(key[1] or key[2], config_name)
     if group_match := re.search(r"Could not override '(\w+)'\.\nNo match in the defaults list", text):
         return _unknown_key(group_match[1], config_name)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: write KEY=VALUE, or 'KEY=\"VALUE\"' of a value with odd characters"
     if missing := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{missing[1]} has no value: give {missing[1]}=…"
     return " ".join(text.split("\n    full_key")[0].split())

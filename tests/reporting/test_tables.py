@@ -1,6 +1,11 @@
-import pytest
+from types import SimpleNamespace
 
-from vaelab.reporting.tables import collapse_warning, number, tell_metrics
+import pytest
+import torch
+
+from vaelab.data.items import Signature
+from vaelab.data.module import Found
+from vaelab.reporting.tables import collapse_warning, number, tell_found, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -26,3 +31,19 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
 
 def test_whole_large_numbers_part_their_thousands():
     assert (number(2000.0), number(0.58512), number(7.0)) == ("2,000", "0.5851", "7")
+
+
+def test_names_are_told_letter_by_letter(capsys):
+    names = ("[old]", "[/b]", ":x:", "[bold red]a", "$b")
+    items = SimpleNamespace(label_names=names, label=torch.zeros(1), left_out=[("[/i].png", "is [dim]")])
+    signature = Signature("picture", (1, 2, 2), None, names, {})
+    found = Found(signature, (1, 2, 2), {"train": 3}, 0.0, 1.0, "")
+    tell_found(found, SimpleNamespace(items=items))
+    told = capsys.readouterr().out
+    assert "5: " + ", ".join(names) in told
+    assert "[/i].png: is [dim]" in told
+
+
+def test_a_title_is_told_letter_by_letter(capsys):
+    tell_metrics({"a": 1.0}, "measures of [/run]")
+    assert "measures of [/run]" in capsys.readouterr().out

@@ -92,13 +92,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _tell(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from vaelab.reporting.console import Terminal
     from vaelab.reporting.tables import number
 
     table = Table(*columns, show_edge=False)
     for row in rows:
         values = [row.get(name, "") for name in columns]
         table.add_row(*[value if isinstance(value, str) else number(value) for value in values])
-    Console().print(table)
+    Terminal().print(table)
