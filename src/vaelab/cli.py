@@ -192,7 +192,7 @@ def explain(error: Exception, config_name: str) -> str:
     """One line that says what is wrong, with the nearest right name where a name is wrong."""
     text = str(error)
     if option := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n(.*)", text, re.DOTALL):
-        group, choices = option[2], [line.strip() for line in option[3].splitlines() if line.strip()]
+        group, choices = option[2], option[3].split("Config search path")[0].split()
         word = option[1].removeprefix(f"{group}/")
         return f"there is no {group}={word}{did_you_mean(word, choices)}"
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
@@ -201,6 +201,8 @@ def explain(error: Exception, config_name: str) -> str:
         return _unknown_key(group_match[1], config_name)
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: write KEY=VALUE, or 'KEY=\"VALUE\"' of a value with odd characters"
+    if many := re.search(r"Ambiguous value for argument '(.*)'\n", text):
+        return f"{many[1]} are several values: a list stands in [ ], a sweep over them needs --multirun"
     if missing := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{missing[1]} has no value: give {missing[1]}=…"
     return " ".join(text.split("\n    full_key")[0].split())

@@ -66,13 +66,14 @@ def as_meant(word: str, *, swept: bool = False) -> str:
 
 def _is_path(read: Override | None, value: str, swept: bool) -> bool:
     """Whether a value that Hydra reads so, and not as this text, is the name of a file or folder all the same."""
-    if read is None:
-        return not swept and _is_there(value)
-    if read.is_sweep_override():
-        return not swept and bool(not re.match(r"\w+\(|\[|['\"]", value))
-    # Numbers may be years; but a text may be in quotation marks already.
+    if read is None or read.is_sweep_override():
+        # A file that is yet to be made may have a comma, too.
+        is_choice = read is not None and not re.match(r"\w+\(|\[|['\"]", value)
+        return not swept and (is_choice or _is_there(value))
+    # Numbers may be years, and a text may be in quotation marks already.
     meant = read.value()
-    return isinstance(meant, int | float) and not isinstance(meant, bool) or (meant != value and _is_there(value))
+    is_number = isinstance(meant, int | float) and not isinstance(meant, bool)
+    return is_number or (meant != value and _is_there(value))
 
 
 def quoted(value: str) -> str:

@@ -25,7 +25,9 @@ from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Signature
 from vaelab.data.module import DataModule, Found
 from vaelab.data.sources.base import Source
+from vaelab.data.writers import whole
 from vaelab.errors import TakenError, UserError
+from vaelab.overrides import typed
 from vaelab.variants.base import VAE, Parts
 
 FORMAT = 1
@@ -147,7 +149,7 @@ def refuse_taken(directory: Path) -> None:
     if (directory / "config.yaml").exists():
         raise TakenError(
             f"{directory} already holds a run: choose another folder (hydra.run.dir, a sweep's hydra.sweep.dir), or "
-            f"continue it with resume={directory}"
+            f"continue it with {typed('resume', directory)}"
         )
 
 
@@ -205,9 +207,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def provenance(config: DictConfig, found: Found, overrides: list[str]) -> dict[str, Any]:
@@ -299,7 +300,7 @@ class Run:
         return self._data
 
 
-def load_run(path: Path, device: str = "cpu") -> Run:
+def load_run(path: str | Path, device: str = "cpu") -> Run:
     """The run in a directory (its best checkpoint) or of one checkpoint file.
 
     Only plain types and tensors are read, and only vaelab's own classes are built: a checkpoint runs no code.
@@ -307,7 +308,7 @@ def load_run(path: Path, device: str = "cpu") -> Run:
     Raises:
         UserError: if there is no checkpoint, or it is not one of ours.
     """
-    checkpoint = _find_checkpoint(path)
+    checkpoint = _find_checkpoint(Path(path).expanduser())
     content = _read(checkpoint)
     entry = content[KEY]
     config = OmegaConf.create(entry["config"])

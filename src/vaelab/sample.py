@@ -35,7 +35,7 @@ def sample(config: DictConfig) -> None:
     check_settings(SampleSettings, config)
     set_threads(config.threads)
     task = build(config.task)
-    loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
+    loaded = load_run(config.run, pick_device(config.device))
     hydra = HydraConfig.get()
     name = f"{hydra.runtime.choices['task']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
     folder = Path(config.out).expanduser() if config.out else loaded.directory / "samples" / name

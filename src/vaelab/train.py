@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vaelab.cli import is_first_process, program
 from vaelab.errors import Interrupted, UserError
+from vaelab.overrides import typed
 
 if TYPE_CHECKING:
     import lightning as L
@@ -309,7 +310,7 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
         if stopped_by is None:
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
-        raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
+        raise Interrupted(f"{saved}; go on with {typed('resume', directory)}", 128 + stopped_by) from None
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     return timer.time_elapsed("train")
 
@@ -327,7 +328,7 @@ def report(
         tested = evaluate_best(trainer, variant, data, directory)
     except SystemExit:
         # Lightning's answer to Ctrl-C; the training itself is done and saved.
-        raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
+        raise Interrupted(f"stopped in the closing test; have it done with {typed('resume', directory)}", 130) from None
     if trainer.is_global_zero:
         swept = HydraConfig.get().mode == RunMode.MULTIRUN
         metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vaelab.data.module import DataModule
 from vaelab.figures.style import png
+from vaelab.overrides import typed
 from vaelab.reporting.board import WIDEST_CODE, add_codes, add_picture, add_sounds, final_figures, save_pictures
 from vaelab.reporting.history import History
 from vaelab.reporting.sweep import SOON
@@ -79,7 +80,7 @@ def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept:
         if (directory / "figures").is_dir():
             print(f"figures      {directory / 'figures'}")
         print(f"metrics      {directory / 'metrics.json'}")
-        print(f"sample       vaelab-sample run={directory}")
+        print(f"sample       vaelab-sample {typed('run', directory)}")
 
 
 def kl_of_dimensions(variant: VAE) -> dict[str, float]:

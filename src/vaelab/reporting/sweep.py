@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from vaelab.cli import as_mistake, is_first_process
 from vaelab.errors import TakenError
+from vaelab.overrides import typed
 from vaelab.train import overrides_of
 
 SHOWN = 4
@@ -56,11 +57,11 @@ class SweepTable(Callback):
             _tell(rows, ["job", *varied, *_names(measures)[:SHOWN], *failed])
             print(f"\nall measures  {folder / 'sweep.csv'}")
         if failed:
-            print(f"go on         with the same words and hydra.sweep.dir={folder}")
+            print(f"go on         with the same words and {typed('hydra.sweep.dir', folder)}")
         undrawn = [job for job, measured in zip(jobs, measures, strict=True) if measured and not _drawn(job)]
         if undrawn and config.report.figures is None:
             soon = f"not of jobs that were trained within {SOON:g} seconds"
-            print(f"figures       {soon}: vaelab-train resume={undrawn[0]} draws them")
+            print(f"figures       {soon}: vaelab-train {typed('resume', undrawn[0])} draws them")
 
 
 def _why(job: Path) -> str:
