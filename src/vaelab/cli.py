@@ -34,7 +34,10 @@ DISK = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
 # What torch says when there is no memory left, on a processor and on a GPU, and numpy of what no memory could hold.
-NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded")
+NO_MEMORY = (
+    *("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded"),
+    *("Storage size calculation overflowed", "array is too big", "Maximum allowed size exceeded"),
+)
 # Where processes that Lightning starts for other devices read when the first one began.
 BEGAN = "VAELAB_BEGAN"
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE

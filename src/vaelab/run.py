@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from vaelab.data.module import DataModule, Found
 from vaelab.data.sources.base import Source
 from vaelab.data.writers import whole
 from vaelab.errors import TakenError, UserError
+from vaelab.memory import LARGE, WEIGHT, check_size, count_weights
 from vaelab.overrides import typed
 from vaelab.variants.base import VAE, Parts
 
@@ -91,15 +92,27 @@ def shared_data(config: DictConfig) -> DataModule:
 _SHARED: dict[str, DataModule] = {}
 
 
-def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...]) -> VAE:
-    """The model that a configuration describes, for encoded items of this shape."""
+def build_variant(
+    config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
+) -> VAE:
+    """The model that a configuration describes, for encoded items of this shape.
+
+    Raises:
+        UserError: if a setting is outside its range, or there is no memory for `copies` of all weights.
+    """
     architecture, latent = build(config.architecture), build(config.latent)
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
+    encoder = partial(architecture.encoder, shape, latent.heads, None if own else latent.dim)
+    decoder = partial(architecture.decoder, None if own else latent.code_size, shape)
+    weights = count_weights(encoder, decoder)
+    check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
+    if weights > LARGE:
+        print(f"a net of {weights:,} weights", file=sys.stderr)
     parts = Parts(
-        encoder=architecture.encoder(shape, latent.heads, None if own else latent.dim),
-        decoder=architecture.decoder(None if own else latent.code_size, shape),
+        encoder=encoder(),
+        decoder=decoder(),
         latent=latent,
         likelihood=build(config.likelihood),
         objective=build(config.objective),

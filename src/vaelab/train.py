@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     import lightning as L
     from omegaconf import DictConfig
 
+    from lightning.pytorch.callbacks import Timer
+
     from vaelab.acceleration import Acceleration
     from vaelab.data.module import DataModule, Found
     from vaelab.variants.base import VAE
 
 
 # Of lightning.Trainer's settings those that are not the user's.
-OWN = ("callbacks", "logger", "default_root_dir")
+OWN = ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "barebones")
+# Codecs, baselines and measures work in 32 bits, and so do the weights.
+PRECISIONS = ("32-true", "32", "16-mixed", "bf16-mixed", "16", "bf16", "None")
 # What counts something, and so is at least one.
 COUNTS = (
     *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
@@ -39,6 +43,8 @@ COUNTS = (
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
+# So many processes any machine can have.
+FEW = 8
 
 
 def main() -> None:
@@ -59,6 +65,7 @@ def train(config: DictConfig) -> float:
     import_frameworks()
     from lightning import seed_everything
 
+    from vaelab.memory import TRAINED
     from vaelab.run import build_variant, set_threads, shared_data
 
     quieten_lightning()
@@ -68,10 +75,11 @@ def train(config: DictConfig) -> float:
     set_threads(config.threads)
     data = shared_data(config)
     found = data.prepare()
-    variant = build_variant(config, data.codec, found.signature, found.shape)
+    variant = build_variant(config, data.codec, found.signature, found.shape, copies=TRAINED)
     variant.likelihood.check_support(found.low, found.high)
     trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
+    check_evaluation(trainer, data)
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, directory, config)
     with acceleration.of(variant, trainer.strategy.root_device):
@@ -172,6 +180,24 @@ def check_plain(config: DictConfig) -> None:
     # Lightning would let the weights go up the gradient.
     if isinstance(clip := config.trainer.get("gradient_clip_val"), int | float) and clip < 0:
         raise UserError(f"trainer.gradient_clip_val must not be negative, not {clip}")
+    check_machine(config)
+
+
+def check_machine(config: DictConfig) -> None:
+    """Check what Lightning would wait for, or fail at in the first step. Raises `UserError`."""
+    for key in OWN:
+        if key in config.trainer:
+            raise UserError(f"trainer.{key} is vaelab's own: leave it out")
+    if config.trainer.get("num_nodes", 1) != 1:
+        raise UserError("trainer.num_nodes must be 1, vaelab trains on one machine: leave it out")
+    device = config.accelerator
+    if str(precision := device.get("precision")) not in PRECISIONS:
+        raise UserError(f"accelerator.precision={precision}: weights have 32 bits; take 32-true, bf16-mixed or 16-mixed")
+    most = max(os.cpu_count() or 1, FEW)
+    if str(devices := device.get("devices")).isdigit() and int(devices) > most:
+        raise UserError(f"accelerator.devices={devices} is more than this machine can have: give at most {most}")
+    if any(way in str(device.get("strategy")) for way in ("spawn", "fork", "notebook")):
+        raise UserError(f"accelerator.strategy={device.strategy} cannot give back what it trained: take accelerator=ddp")
 
 
 def quieten_lightning() -> None:
@@ -215,7 +241,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
-    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, Timer
+    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
     from lightning.pytorch.loggers import TensorBoardLogger
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
@@ -232,8 +258,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     check_settings(L.Trainer, config.trainer)
     check_settings(L.Trainer, device)
     monitor, mode = variant.monitor
+    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     callbacks: list[L.Callback] = [
-        Timer(verbose=False),
+        _timer(settings.pop("max_time", None)),
         History(),
         Board(data, config.report.every_epochs, config.report.figures is not False),
         TrainingBar(),
@@ -248,21 +275,31 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         kept = config.copy()
         kept.resume = None
         callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, kept)))
-    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
-    for key in OWN:
-        if key in settings:
-            raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
         trainer = L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
-    except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
+    except (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
+
+
+def _timer(max_time: Any) -> Timer:
+    """What measures the training, and ends it after `max_time` where that is given."""
+    from lightning.pytorch.callbacks import Timer
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    try:
+        timer = Timer(max_time, verbose=False)
+        if max_time is None or timer.time_remaining() > 0:
+            return timer
+    except (TypeError, AttributeError, OverflowError, MisconfigurationException):
+        pass
+    raise UserError(f"trainer.max_time={max_time} is no time: give DD:HH:MM:SS, or {{hours:1,minutes:30}}, above zero")
 
 
 def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
@@ -276,15 +313,30 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
     limit = trainer.limit_train_batches
     batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
-    every = trainer.val_check_interval
+    # There is none where validations go by the clock.
+    every = getattr(trainer, "val_check_interval", None)
     if isinstance(every, int) and every > batches and trainer.check_val_every_n_epoch is not None:
         raise UserError(f"trainer.val_check_interval={every}: an epoch has {batches} batches; give at most as many")
+    if isinstance(every, int | float) and batches and int(every if isinstance(every, int) else every * batches) < 1:
+        raise UserError(f"trainer.val_check_interval={every} of {batches} batches is none: give at least 1")
     epochs = FOREVER if trainer.max_epochs in (None, -1) else trainer.max_epochs
     steps = min(-(-batches // trainer.accumulate_grad_batches) * (epochs or 0), FOREVER)
     steps = steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
     if steps < 1:
         raise UserError("trainer.max_epochs, max_steps or limit_train_batches leaves no step to take: give at least 1")
     return steps
+
+
+def check_evaluation(trainer: L.Trainer, data: DataModule) -> None:
+    """Check that there is something to test on, and to validate on where that is asked for. Raises `UserError`."""
+    from vaelab.data.module import EVALUATION_BATCH
+
+    for name, limit in (("val", trainer.limit_val_batches), ("test", trainer.limit_test_batches)):
+        batches = -(-len(data.stores[name]) // (trainer.world_size * EVALUATION_BATCH))
+        asked = limit if isinstance(limit, int) else int(limit * batches)
+        if asked < 1 and (name == "test" or limit):
+            # overfit_batches sets them, too.
+            raise UserError(f"trainer.limit_{name}_batches={limit} of {batches} batches is none: give at least 1")
 
 
 def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:

@@ -1,5 +1,6 @@
 """Training, validation and test items, chosen so that nothing leaks."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +23,7 @@ def split_items(items: Items, fractions: Sequence[float], seed: int) -> dict[str
     if items.fold is not None:
         fold = items.fold
     else:
-        if len(fractions) != 3 or min(fractions) <= 0:
+        if len(fractions) != 3 or min(fractions) <= 0 or not math.isfinite(sum(fractions)):
             raise UserError(f"dataset.split must be three positive fractions, such as [0.8,0.1,0.1], not {fractions}")
         group = torch.arange(len(items)) if items.group is None else items.group
         fold = _fold_of_groups(group, fractions, seed)

@@ -12,9 +12,11 @@ from vaelab.data.items import Items, LeftOut, Signature
 from vaelab.data.sources.files import attempt, existing_file, files_under, name_in
 from vaelab.data.sources.signal_table import read_signals, read_table, with_channels
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 from vaelab.simulators.radio import HIGH, LOW, Noise, antenna_response, simulate_traces
 
 COREAS = frozenset({".dat"})
+LONGEST = 2**24  # samples
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Radio:
         Traces of one row or file of templates are one group. Raises `UserError` if a setting is outside its range, or
         the templates cannot be used.
         """
+        # Clean and noisy.
+        check_size(NUMBER * 2 * self.traces * self.samples, "dataset.traces", "dataset.samples")
         law = (float(self.snr[0]), float(self.snr[1])) if isinstance(self.snr, Sequence) else self.snr
         own = None
         if self.templates is not None:
@@ -115,7 +119,8 @@ def read_templates(
         key: which array of an npz; None for the only one with two or three dimensions.
 
     Raises:
-        UserError: if the file or folder cannot be read, a pulse is longer than a trace, or no pulse is left.
+        UserError: if the file or folder cannot be read, a pulse is longer than a trace, its rate is beyond reason, or no
+            pulse is left.
     """
     where = Path(path).expanduser()
     is_coreas = where.is_dir() or where.suffix.lower() in COREAS
@@ -127,6 +132,11 @@ def read_templates(
             raise UserError(
                 f"{where}: {name} lasts {length * 1e6:.3g} µs, a trace {longest * 1e6:.3g}: raise dataset.samples, or "
                 "check dataset.templates_rate"
+            )
+        if longest * own_rate > LONGEST:
+            raise UserError(
+                f"{where}: {name} has {own_rate:.3g} samples a second, {longest * own_rate:.3g} in the length of a trace, "
+                f"and {LONGEST:,} are enough: check dataset.templates_rate, or the times in the file"
             )
         recorded = as_recorded(values, own_rate, samples, sample_rate)
         kept = recorded[recorded.any(1)]

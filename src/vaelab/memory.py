@@ -1,0 +1,78 @@
+"""How much memory there is, and what is refused before it is taken."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaelab.config import LARGEST
+from vaelab.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+WEIGHT = 4  # bytes, as of all below
+# Of each number of the data: as it was made, and as the net sees it.
+NUMBER = 8
+# A net of more weights takes its time, and is told.
+LARGE = 100_000_000
+# While a net is trained there are its gradient and Adam's two moments beside each weight.
+TRAINED = 4
+
+
+def check_size(needed: float, *settings: str) -> None:
+    """Check that so many bytes can be had.
+
+    Args:
+        needed: bytes.
+        settings: those that ask for them.
+
+    Raises:
+        UserError: naming the settings, what they would need, and what there is.
+    """
+    if needed > (free := available()):
+        *others, last = settings
+        raise UserError(
+            f"{', '.join(others)}{' and ' if others else ''}{last} would need {told(needed)} of memory, and {told(free)} are free: lower "
+            f"{'one of them' if others else 'it'}"
+        )
+
+
+def available() -> int:
+    """Bytes that this process can still have: of the machine, of its control group, and of its own limit."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    if MEMINFO.is_file():
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
+    if limit.is_file() and used.is_file() and (most := limit.read_text().strip()).isdigit():
+        # What files have left in memory counts as used, and is given back when it is asked for.
+        cached = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())["file"]
+        found.append(int(most) - int(used.read_text()) + int(cached))
+    own = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return max(min(found if own == resource.RLIM_INFINITY else [*found, own]), 0)
+
+
+def count_weights(*nets: Callable[[], nn.Module]) -> int:
+    """How many weights these nets would have, without any of them being made; at the most `LARGEST`."""
+    import torch
+
+    try:
+        # The same draws come after as without it.
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return sum(weight.numel() for make in nets for weight in make().parameters())
+    except (RuntimeError, TypeError, OverflowError) as error:
+        if "overflow" not in str(error).lower():
+            raise
+        return LARGEST
+
+
+def told(size: float) -> str:
+    """Bytes in the largest unit that leaves a number above 1."""
+    power = next((k for k in range(len(UNITS) - 1) if size < 1024 ** (k + 1)), len(UNITS) - 1)
+    return f"{size / 1024**power:.3g} {UNITS[power]}"
