@@ -50,10 +50,12 @@ def as_meant(word: str, *, swept: bool = False) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return word
+    # Hydra's own settings are the same in all jobs.
+    swept = swept and not key.startswith("hydra.")
     if key.rpartition(".")[2] in PATHS:
         value = os.path.expanduser(value)
         word = f"{key}={value}"
-        if _is_path(_read(word), value, swept and not key.startswith("hydra.")):
+        if _is_path(_read(word), value, swept):
             return f"{key}={quoted(value)}"
     if _read(word) is not None:
         return word

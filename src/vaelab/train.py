@@ -210,8 +210,9 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
     """Say what was found and where the run goes, and write down where it comes from."""
     from hydra.core.hydra_config import HydraConfig
 
+    from vaelab.data.items import as_text
     from vaelab.reporting.tables import tell_found
-    from vaelab.run import claim, provenance, write_json
+    from vaelab.run import claim, provenance, write_json, write_whole
 
     if not is_first_process():
         return
@@ -224,7 +225,7 @@ def write_down(found: Found, data: DataModule, directory: Path, config: DictConf
     write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
-        (directory / "left_out.txt").write_text("".join(lines))
+        write_whole(directory / "left_out.txt", as_text("".join(lines)))
 
 
 def make_acceleration(config: DictConfig) -> Acceleration:

@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
+from vaelab.data.items import as_text
 from vaelab.data.module import DataModule
 from vaelab.figures.style import png
 from vaelab.overrides import typed
@@ -99,7 +100,7 @@ def _settings(config: DictConfig) -> dict[str, str | float | bool]:
             if isinstance(value, dict):
                 walk(value, f"{prefix}{key}.")
             elif value is not None:
-                flat[f"{prefix}{key}"] = value if isinstance(value, int | float | bool | str) else str(value)
+                flat[f"{prefix}{key}"] = value if isinstance(value, int | float | bool) else as_text(str(value))
 
     walk(cast("dict[str, Any]", OmegaConf.to_container(config)), "")
     return flat
