@@ -12,6 +12,7 @@ import re
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
@@ -77,6 +78,8 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
 def open_outputs() -> None:
     """Standard outputs that take every text; started without one, a process has one that goes nowhere."""
     sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
+    # A log that cannot be written (its reader left) is no reason for a traceback.
+    logging.raiseExceptions = False
     for out in (sys.stdout, sys.stderr):
         if isinstance(out, TextIOWrapper):
             # Names of files are bytes, and need not be text in any encoding.
@@ -94,6 +97,8 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     register_resolvers()
     try:
         sys.argv[1:] = readable(sys.argv[1:])
+        # Of the end of a sweep whose output nobody reads.
+        warnings.filterwarnings("ignore", "Callback .* raised BrokenPipeError")
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
     except BrokenPipeError:
         sys.exit(UNREAD)
@@ -139,9 +144,10 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         return error
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError(explain(error, config_name))
-    if isinstance(error, ValueError) and str(error).startswith("Config group override"):
-        return UserError("a group takes the name of one of its entries, not a number: --help lists them")
-    if isinstance(error, ValueError) and _raised_in(error).startswith("hydra."):
+    where = _raised_in(error)
+    if where == "hydra._internal.defaults_list" or (isinstance(error, TypeError) and where.startswith("hydra.")):
+        return UserError("a group takes the name of one of its entries, no number and no list: --help lists them")
+    if isinstance(error, ValueError) and where.startswith("hydra."):
         return UserError(f"{' '.join(str(error).split())}: --hydra-help says how the options are used")
     full = isinstance(error, RuntimeError | ValueError) and any(words in str(error) for words in NO_MEMORY)
     if full or isinstance(error, MemoryError):
@@ -215,6 +221,8 @@ def _unknown_key(key: str, config_name: str) -> str:
     if key.startswith("dataset.") and any(word.startswith("resume=") for word in sys.argv[1:]):
         return f"resume= takes the dataset of its run: write +{key}=… to change where it lies"
     known = _all_keys(config_name)
+    if key in known:
+        return f"{key} is a group: give the name of one of its entries, or one of its settings with {key}.NAME="
     return f"there is no setting {key}{did_you_mean(key, known) if known else ''}"
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaelab.config import LARGEST
 from vaelab.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ NUMBER = 8
 LARGE = 100_000_000
 # While a net is trained there are its gradient and Adam's two moments beside each weight.
 TRAINED = 4
+MOST = 2**63  # weights that can be counted
 
 
 def check_size(needed: float, *settings: str) -> None:
@@ -59,7 +59,7 @@ def available() -> int:
 
 
 def count_weights(*nets: Callable[[], nn.Module]) -> int:
-    """How many weights these nets would have, without any of them being made; at the most `LARGEST`."""
+    """How many weights these nets would have, without any of them being made; at the most `MOST`."""
     import torch
 
     try:
@@ -69,10 +69,11 @@ def count_weights(*nets: Callable[[], nn.Module]) -> int:
     except (RuntimeError, TypeError, OverflowError) as error:
         if "overflow" not in str(error).lower():
             raise
-        return LARGEST
+        return MOST
 
 
 def told(size: float) -> str:
     """Bytes in the largest unit that leaves a number above 1."""
     power = next((k for k in range(len(UNITS) - 1) if size < 1024 ** (k + 1)), len(UNITS) - 1)
-    return f"{size / 1024**power:.3g} {UNITS[power]}"
+    number = size / 1024**power
+    return f"{number:.3g} {UNITS[power]}" if number < 1000 else f"{number:,.0f} {UNITS[power]}"

@@ -130,3 +130,9 @@ def test_pulses_that_do_not_fit_and_files_without_one_are_refused_in_one_line(tm
     (tmp_path / "bad.dat").write_text("x")
     with pytest.raises(UserError, match=r"bad\.dat holds no pulse"):
         Radio(traces=5, templates=str(tmp_path / "bad.dat")).load()
+
+
+def test_a_rate_beyond_reason_is_told_before_memory_is_taken(tmp_path):
+    np.save(tmp_path / "fine.npy", np.random.default_rng(0).normal(size=(2, 100)))
+    with pytest.raises(UserError, match=r"^\S+fine\.npy: row 1 has 3\.6e\+14 samples a second[^\n]*templates_rate"):
+        Radio(traces=5, templates=str(tmp_path / "fine.npy"), templates_rate=3.6e14).load()
