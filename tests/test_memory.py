@@ -27,7 +27,13 @@ def test_what_does_not_fit_is_told_by_what_asks_for_it(monkeypatch):
 
 
 def test_sizes_are_told_in_the_unit_that_suits():
-    assert [told(size) for size in (0, 1023, 1536, 2**20, 5e12)] == ["0 bytes", "1,023 bytes", "1.5 KiB", "1 MiB", "4.55 TiB"]
+    assert [told(size) for size in (0, 1023, 1536, 2**20, 5e12)] == [
+        "0 bytes",
+        "1,023 bytes",
+        "1.5 KiB",
+        "1 MiB",
+        "4.55 TiB",
+    ]
 
 
 def test_the_own_limit_of_a_process_counts():

@@ -23,9 +23,8 @@ from vaelab.overrides import typed
 
 if TYPE_CHECKING:
     import lightning as L
-    from omegaconf import DictConfig
-
     from lightning.pytorch.callbacks import Timer
+    from omegaconf import DictConfig
 
     from vaelab.acceleration import Acceleration
     from vaelab.data.module import DataModule, Found
@@ -192,12 +191,16 @@ def check_machine(config: DictConfig) -> None:
         raise UserError("trainer.num_nodes must be 1, vaelab trains on one machine: leave it out")
     device = config.accelerator
     if str(precision := device.get("precision")) not in PRECISIONS:
-        raise UserError(f"accelerator.precision={precision}: weights have 32 bits; take 32-true, bf16-mixed or 16-mixed")
+        raise UserError(
+            f"accelerator.precision={precision}: weights have 32 bits; take 32-true, bf16-mixed or 16-mixed"
+        )
     most = max(os.cpu_count() or 1, FEW)
     if str(devices := device.get("devices")).isdigit() and int(devices) > most:
         raise UserError(f"accelerator.devices={devices} is more than this machine can have: give at most {most}")
     if any(way in str(device.get("strategy")) for way in ("spawn", "fork", "notebook")):
-        raise UserError(f"accelerator.strategy={device.strategy} cannot give back what it trained: take accelerator=ddp")
+        raise UserError(
+            f"accelerator.strategy={device.strategy} cannot give back what it trained: take accelerator=ddp"
+        )
 
 
 def quieten_lightning() -> None:
@@ -296,7 +299,7 @@ def _timer(max_time: Any) -> Timer:
 
     try:
         timer = Timer(max_time, verbose=False)
-        if max_time is None or timer.time_remaining() > 0:
+        if max_time is None or (timer.time_remaining() or 0) > 0:
             return timer
     except (TypeError, AttributeError, OverflowError, MisconfigurationException):
         pass

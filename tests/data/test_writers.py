@@ -185,5 +185,5 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, full, ending):
 
 
 def test_what_fails_for_another_reason_says_so(tmp_path):
-    with pytest.raises(RuntimeError, match="^of its own$"), whole(tmp_path / "a.npy"):
+    with pytest.raises(RuntimeError, match=r"^of its own$"), whole(tmp_path / "a.npy"):
         raise RuntimeError("of its own")

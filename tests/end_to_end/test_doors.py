@@ -306,6 +306,13 @@ def test_a_training_without_progress_ends_early_and_says_so(vaelab, words, tmp_p
     assert last.startswith("epoch 3/40")
 
 
+def test_a_training_ends_when_its_time_is_over(vaelab, words, tmp_path):
+    own = [*words("sine"), "trainer.max_epochs=-1", "+trainer.max_time=00:00:00:01"]
+    vaelab.train(*own, f"hydra.run.dir={tmp_path}/run", figures=False, seconds=60).done()
+    found = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert 1 <= found["fit_seconds"] < 30 and math.isfinite(found["test/elbo"])
+
+
 def test_waiting_for_a_better_validation_copes_with_epochs_that_have_none(vaelab, words, tmp_path):
     own = [*words("sine"), "early_stopping.patience=1"]
     for name, word in (("few", "trainer.max_steps=2"), ("rare", "trainer.check_val_every_n_epoch=2")):

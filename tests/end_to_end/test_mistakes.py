@@ -276,3 +276,51 @@ def test_a_missing_trace_is_told(vaelab, trained, tmp_path):
     run = f"run={trained('radio')[0]}"
     assert "task.file" in asked(vaelab, tmp_path, run, "task=denoise")
     assert "no.csv does not exist" in asked(vaelab, tmp_path, run, "task=denoise", "task.file=no.csv")
+
+
+# A full disk ------------------------------------------------------------------------------------------------------
+
+ON_A_FULL_DISK = """
+import resource, sys
+from vaelab.{door} import main
+sys.argv = ["vaelab-{door}", *sys.argv[2:]]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int({size}), resource.RLIM_INFINITY))
+main()
+"""
+
+
+def whole_files(folder):
+    """Opens every file that was left, as its ending says."""
+    from PIL import Image
+
+    for path in folder.rglob("*.*"):
+        if path.suffix == ".npy":
+            np.load(path)
+        elif path.suffix == ".wav":
+            soundfile.read(path)
+        elif path.suffix in (".png", ".gif"):
+            Image.open(path).load()
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "task", "size"),
+    [
+        ("sine", ["task=prior", "task.n=64"], 4000),
+        ("sine", ["task=reconstruct", "task.n=20"], 3000),
+        ("sine", ["task=embed"], 5000),
+        ("sine", ["task=stream", "task.n=1000", "task.to=[npy,wav]"], 20_000),
+        ("digits", ["task=traverse"], 30_000),
+        ("audio", ["task=prior", "task.n=2"], 4000),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
+)
+def test_a_disk_that_fills_while_sampling_is_told_and_leaves_nothing_in_parts(
+    vaelab, trained, tmp_path, experiment, task, size
+):
+    code = ON_A_FULL_DISK.format(door="sample", size=size)
+    words = [f"run={trained(experiment)[0]}", f"out={tmp_path}/out", "threads=1", *task]
+    done = vaelab.process("-c", code, "-", *words, cwd=tmp_path)
+    assert done.status == 1
+    assert f"{tmp_path}/out/" in done.complaint and "free some space or choose another folder" in done.complaint
+    assert not [name for name in whole_files(tmp_path) if "part" in name]

@@ -21,7 +21,13 @@ def named(vaelab, tmp_path_factory):
         file = folder / "pictures" / CLASSES[k % len(CLASSES)] / f"$a_{k}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(file)
-    words = ["experiment=images", "dataset.size=16", "dataset.batch_size=8", "architecture.widths=[4,8]", "latent.dim=4"]
+    words = [
+        "experiment=images",
+        "dataset.size=16",
+        "dataset.batch_size=8",
+        "architecture.widths=[4,8]",
+        "latent.dim=4",
+    ]
     told = vaelab.train(
         *words, "trainer.max_epochs=1", f"dataset.root={folder}/pictures", f"hydra.run.dir={folder}/run", cwd=folder
     ).done()

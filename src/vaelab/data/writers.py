@@ -161,7 +161,7 @@ class ByteWriter:
 
 def write_all(descriptor: int, values: np.ndarray) -> None:
     """Write the bytes of contiguous values into a file descriptor, which may take them in parts."""
-    left = memoryview(values.reshape(-1).view(np.uint8))
+    left = values.reshape(-1).view(np.uint8).data
     while left:
         left = left[os.write(descriptor, left) :]
 

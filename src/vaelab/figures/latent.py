@@ -135,7 +135,8 @@ def _classes(items: int, labels: ArrayLike | None, label_names: Sequence[str]) -
 def _draw_class(axes: Axes, points: np.ndarray, colour: Any) -> Any:
     """What stands for the class in a legend."""
     if points.shape[1] == 1:
-        return axes.hist(points[:, 0], bins=40, density=True, histtype="stepfilled", color=colour, alpha=0.5)[2][0]
+        axes.hist(points[:, 0], bins=40, density=True, histtype="stepfilled", color=colour, alpha=0.5)
+        return axes.patches[-1]
     # Thousands of points must not become one blot.
     size = float(np.clip(6000 / len(points) ** 0.9, 2, 12))
     return axes.scatter(

@@ -19,4 +19,4 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Raise what is being handled: rich itself would end the program with a status of its own."""
         self.quiet = True
-        raise  # noqa: PLE0704
+        raise

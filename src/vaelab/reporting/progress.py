@@ -26,7 +26,11 @@ class TrainingBar(L.Callback):
         self.began = self.shown = time.monotonic()
         self.first_step = trainer.global_step
         if self.console.is_terminal and trainer.is_global_zero:
-            columns = [TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
+            columns = [
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+            ]
             columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console, auto_refresh=False)
             self.bar.start()
