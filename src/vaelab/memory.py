@@ -37,10 +37,8 @@ def check_size(needed: float, *settings: str) -> None:
     """
     if needed > (free := available()):
         *others, last = settings
-        raise UserError(
-            f"{', '.join(others)}{' and ' if others else ''}{last} would need {told(needed)} of memory, and {told(free)} are free: lower "
-            f"{'one of them' if others else 'it'}"
-        )
+        which, one = (f"{', '.join(others)} and {last}", "one of them") if others else (last, "it")
+        raise UserError(f"{which} would need {told(needed)} of memory, and {told(free)} are free: lower {one}")
 
 
 def available() -> int:

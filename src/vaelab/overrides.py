@@ -53,7 +53,7 @@ def as_meant(word: str, *, swept: bool = False) -> str:
     # Hydra's own settings are the same in all jobs.
     swept = swept and not key.startswith("hydra.")
     if key.rpartition(".")[2] in PATHS:
-        value = os.path.expanduser(value)
+        value = os.path.expanduser(value)  # noqa: PTH111 - else `a//b/` would not be what was typed
         word = f"{key}={value}"
         if _is_path(_read(word), value, swept):
             return f"{key}={quoted(value)}"

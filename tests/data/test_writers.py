@@ -178,9 +178,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, full, ending):
         WAYS[ending](part)
     before = path.read_bytes()
     full(1000)
-    with pytest.raises(UserError, match=FULL.replace("File too large", "(File too large|the disk takes no more)")):
-        with whole(path) as part:
-            WAYS[ending](part)
+    told = FULL.replace("File too large", "(File too large|the disk takes no more)")
+    with pytest.raises(UserError, match=told), whole(path) as part:
+        WAYS[ending](part)
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
 
 

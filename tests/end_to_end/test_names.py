@@ -88,13 +88,11 @@ def test_home_is_found_in_every_path(vaelab, trained, files, tmp_path):
 
 @pytest.mark.parametrize("where", ["classes", "folder"])
 def test_names_that_are_no_text_do_no_harm(vaelab, named, tmp_path, where):
-    pictures = os.fsencode(named[0] / "pictures")
-    root = os.fsencode(tmp_path) + (b"/p\xff" if where == "folder" else b"/p")
-    shutil.copytree(pictures, root)
+    root = shutil.copytree(named[0] / "pictures", tmp_path / os.fsdecode(b"p\xff" if where == "folder" else b"p"))
     if where == "classes":
-        os.rename(root + b"/_new", root + b"/n\xe9w")
+        (root / "_new").rename(root / os.fsdecode(b"n\xe9w"))
     words = ["experiment=images", "dataset.size=16", "dataset.batch_size=8", "architecture.widths=[4]", "latent.dim=2"]
-    own = ["trainer.max_epochs=1", f"dataset.root={os.fsdecode(root)}", f"hydra.run.dir={tmp_path}/run"]
+    own = ["trainer.max_epochs=1", f"dataset.root={root}", f"hydra.run.dir={tmp_path}/run"]
     vaelab.train(*words, *own).done()
     for task in ("embed", "score"):
         vaelab.sample(f"run={tmp_path}/run", f"task={task}").done()

@@ -119,8 +119,8 @@ def read_templates(
         key: which array of an npz; None for the only one with two or three dimensions.
 
     Raises:
-        UserError: if the file or folder cannot be read, a pulse is longer than a trace, its rate is beyond reason, or no
-            pulse is left.
+        UserError: if the file or folder cannot be read, a pulse is longer than a trace or finer than any, or no pulse is
+            left.
     """
     where = Path(path).expanduser()
     is_coreas = where.is_dir() or where.suffix.lower() in COREAS
@@ -135,8 +135,8 @@ def read_templates(
             )
         if longest * own_rate > LONGEST:
             raise UserError(
-                f"{where}: {name} has {own_rate:.3g} samples a second, {longest * own_rate:.3g} in the length of a trace, "
-                f"and {LONGEST:,} are enough: check dataset.templates_rate, or the times in the file"
+                f"{where}: {name} has {own_rate:.3g} samples a second, which makes {longest * own_rate:.3g} in the "
+                f"length of a trace, more than {LONGEST:,}: check dataset.templates_rate, or the times in the file"
             )
         recorded = as_recorded(values, own_rate, samples, sample_rate)
         kept = recorded[recorded.any(1)]
