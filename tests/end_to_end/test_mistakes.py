@@ -34,6 +34,7 @@ WORDS = [
     (["latent=gaussian", "latent.dim=900000000000000000"], ["architecture and latent.dim would need", "EiB"]),
     (["experiment=channel", "dataset.antennas=2147483648"], ["dataset.antennas", "would need", "are free"]),
     (["experiment=audio", "dataset.sample_rate=2147483648"], ["dataset.sample_rate would need 5.62 TiB of memory"]),
+    (["experiment=audio", "dataset.codec.n_fft=2147483648"], ["n_fft=2147483648", "even n_fft up to 1,048,576"]),
     (["experiment=sprites", "dataset.size=2147483648"], ["dataset.items and dataset.size would need"]),
     (["experiment=radio", "dataset.samples=2147483648"], ["dataset.traces and dataset.samples would need"]),
     (["dataset.waves={}"], ["dataset.waves={} is not a whole number"]),

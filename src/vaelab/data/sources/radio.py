@@ -119,8 +119,8 @@ def read_templates(
         key: which array of an npz; None for the only one with two or three dimensions.
 
     Raises:
-        UserError: if the file or folder cannot be read, a pulse is longer than a trace or finer than any, or no pulse is
-            left.
+        UserError: if the file or folder cannot be read, a pulse is longer than a trace or too finely sampled, or none
+            is left.
     """
     where = Path(path).expanduser()
     is_coreas = where.is_dir() or where.suffix.lower() in COREAS
