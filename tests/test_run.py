@@ -154,6 +154,15 @@ def test_a_run_is_found_by_its_directory_its_best_checkpoint_first(tiny, tmp_pat
     assert load_run(tmp_path).checkpoint == best
     alone = save(run, tmp_path / "elsewhere" / "model.ckpt")
     assert load_run(alone).directory == tmp_path / "elsewhere"
+    assert load_run(str(alone)).directory == tmp_path / "elsewhere"
+
+
+def test_a_model_that_no_memory_holds_is_refused_before_it_is_made(tiny, tmp_path):
+    run = tiny("sine")
+    run.config.architecture.widths = [10**9, 10**9]
+    path = save(run, tmp_path / "x.ckpt")
+    with pytest.raises(UserError, match=r"architecture and latent.dim would need \S+ EiB of memory[^\n]*$"):
+        load_run(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])

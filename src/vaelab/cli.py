@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import functools
 import logging
@@ -11,27 +12,33 @@ import re
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir, main
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vaelab.config import config_dir, did_you_mean
 from vaelab.errors import Interrupted, UserError
+from vaelab.overrides import readable
 
 DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
     *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
 # What torch says when there is no memory left, on a processor and on a GPU, and numpy of what no memory could hold.
-NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded")
+NO_MEMORY = (
+    *("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded"),
+    *("Storage size calculation overflowed", "array is too big", "Maximum allowed size exceeded"),
+)
 # Where processes that Lightning starts for other devices read when the first one began.
 BEGAN = "VAELAB_BEGAN"
 # How many folders named after this second other processes have, read there, too.
@@ -63,8 +70,7 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
             os._exit(status or 1)
         os._exit(status)
 
-    # Started without an output, it has one that goes nowhere.
-    sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
+    open_outputs()
     # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
     atexit.register(leave)
     try:
@@ -74,6 +80,17 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
         # As Python has it: nothing is 0, and words, which it prints, are 1.
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         raise
+
+
+def open_outputs() -> None:
+    """Standard outputs that take every text; started without one, a process has one that goes nowhere."""
+    sys.stdout, sys.stderr = (out or Path(os.devnull).open("w") for out in (sys.stdout, sys.stderr))  # noqa: SIM115
+    # A log that cannot be written (its reader left) is no reason for a traceback.
+    logging.raiseExceptions = False
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, TextIOWrapper):
+            # Names of files are bytes, and need not be text in any encoding.
+            out.reconfigure(errors="backslashreplace")
 
 
 def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -87,6 +104,9 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     sys.argv[1:] = in_order(sys.argv[1:])
     register_resolvers()
     try:
+        sys.argv[1:] = readable(sys.argv[1:])
+        # Of the end of a sweep whose output nobody reads.
+        warnings.filterwarnings("ignore", "Callback .* raised BrokenPipeError")
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
     except BrokenPipeError:
         sys.exit(UNREAD)
@@ -120,6 +140,9 @@ def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[
             return job(config)
         except KeyboardInterrupt:
             fail("interrupted", status=130)
+        except BrokenPipeError:
+            # In a sweep, too: nobody reads what the other jobs would say.
+            sys.exit(UNREAD)
         except Exception as error:
             mistake = as_mistake(error, config_name)
             if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(mistake, Interrupted):
@@ -141,8 +164,11 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         return error
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError(explain(error, config_name))
-    if isinstance(error, ValueError) and str(error).startswith("Config group override"):
-        return UserError("a group takes the name of one of its entries, not a number: --help lists them")
+    where = _raised_in(error)
+    if where == "hydra._internal.defaults_list" or (isinstance(error, TypeError) and where.startswith("hydra.")):
+        return UserError("a group takes the name of one of its entries, no number and no list: --help lists them")
+    if isinstance(error, ValueError) and where.startswith("hydra."):
+        return UserError(f"{' '.join(str(error).split())}: --hydra-help says how the options are used")
     full = isinstance(error, RuntimeError | ValueError) and any(words in str(error) for words in NO_MEMORY)
     if full or isinstance(error, MemoryError):
         much = re.search(r"allocate (\d[\d.]* \w+)", str(error))
@@ -152,6 +178,12 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         where = error.filename or "while writing"
         return UserError(f"{error.strerror}: {where}; free some space or choose another folder")
     return None
+
+
+def _raised_in(error: Exception) -> str:
+    """The name of the module whose code raised an exception."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")) if frames else ""
 
 
 def discard_empty(directory: Path) -> None:
@@ -166,7 +198,8 @@ def discard_empty(directory: Path) -> None:
 
 def fail(line: str, status: int = 1) -> None:
     """Print one line to stderr and leave."""
-    print(f"vaelab: {line}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"vaelab: {line}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -201,13 +234,17 @@ def explain(error: Exception, config_name: str) -> str:
     """One line that says what is wrong, with the nearest right name where a name is wrong."""
     text = str(error)
     if option := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n(.*)", text, re.DOTALL):
-        group, choices = option[2], [line.strip() for line in option[3].splitlines() if line.strip()]
+        group, choices = option[2], option[3].split("Config search path")[0].split()
         word = option[1].removeprefix(f"{group}/")
         return f"there is no {group}={word}{did_you_mean(word, choices)}"
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
         return _unknown_key(key[1] or key[2], config_name)
     if group_match := re.search(r"Could not override '(\w+)'\.\nNo match in the defaults list", text):
         return _unknown_key(group_match[1], config_name)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: write KEY=VALUE, or 'KEY=\"VALUE\"' of a value with odd characters"
+    if many := re.search(r"Ambiguous value for argument '(.*)'\n", text):
+        return f"{many[1]} are several values: a list stands in [ ], a sweep over them needs --multirun"
     if missing := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{missing[1]} has no value: give {missing[1]}=…"
     return " ".join(text.split("\n    full_key")[0].split())
@@ -217,6 +254,8 @@ def _unknown_key(key: str, config_name: str) -> str:
     if key.startswith("dataset.") and any(word.startswith("resume=") for word in sys.argv[1:]):
         return f"resume= takes the dataset of its run: write +{key}=… to change where it lies"
     known = _all_keys(config_name)
+    if key in known:
+        return f"{key} is a group: give the name of one of its entries, or one of its settings with {key}.NAME="
     return f"there is no setting {key}{did_you_mean(key, known) if known else ''}"
 
 

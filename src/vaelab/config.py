@@ -17,8 +17,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vaelab.errors import UserError
 
-# What torch and numpy take for a whole number is below, and what numpy takes for a seed.
-LARGEST, SEEDS = 2**63, 2**32
+# The square of every number is one in 32 bits, and a whole one in 64; and what numpy takes for a seed.
+LARGEST, SEEDS = 10**18, 2**32
 CHOOSE = "choose an entry of the group, or name a class of your own that does what is asked"
 # What every protocol has of itself.
 OF_PROTOCOLS = ("__init__", "__subclasshook__")
@@ -228,16 +228,22 @@ def check_settings(target: Any, node: DictConfig) -> None:
     for key, value in node.items():
         full = node._get_full_key(key)
         if str(key).startswith("_"):
+            if key == "_partial_" and (inspect.isclass(target) or value is not True):
+                raise UserError(f"{full}={value} is not for a command line: leave it as its entry has it")
             continue
         if key not in known:
             raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")
         plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-        if isinstance(plain, int) and abs(plain) >= LARGEST:
-            raise UserError(f"{full}={plain} is too large: give a number below 2^63")
+        if any(isinstance(number, int | float) and abs(number) >= LARGEST for number in _flat(plain)):
+            raise UserError(f"{full}={plain} is too large: give a number below 10^18")
         if key == "seed" and isinstance(plain, int) and not 0 <= plain < SEEDS:
             raise UserError(f"{full} must lie between 0 and {SEEDS - 1}, not {plain}")
         if key in hints and not _fits(plain, hints[key]):
             raise UserError(f"{full}={'null' if plain is None else plain} is not {_words(hints[key])}")
+
+
+def _flat(value: Any) -> list[Any]:
+    return [number for item in value for number in _flat(item)] if isinstance(value, list) else [value]
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Signature, shape_from_plain
 from vaelab.data.module import DataModule, Found
 from vaelab.data.sources.base import Source
+from vaelab.data.writers import whole
 from vaelab.errors import TakenError, UserError
 from vaelab.folder import last_checkpoint, left_at
+from vaelab.memory import LARGE, WEIGHT, check_size, count_weights
 from vaelab.nets.base import Architecture
 from vaelab.objectives.base import Objective
 from vaelab.objectives.beta_schedules import BetaSchedule
 from vaelab.objectives.latents import Latent
 from vaelab.objectives.likelihoods import Likelihood
+from vaelab.overrides import typed
 from vaelab.trust import plain_config, refuse_foreign
 from vaelab.variants.base import VAE, Parts
 from vaelab.variants.optimizers import MakeOptimizer
@@ -116,15 +119,27 @@ def shared_data(config: DictConfig) -> DataModule:
 _SHARED: dict[str, DataModule] = {}
 
 
-def build_variant(config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...]) -> VAE:
-    """The model that a configuration describes, for encoded items of this shape."""
+def build_variant(
+    config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
+) -> VAE:
+    """The model that a configuration describes, for encoded items of this shape.
+
+    Raises:
+        UserError: if a setting is outside its range, or there is no memory for `copies` of all weights.
+    """
     architecture, latent = build(config.architecture, Architecture), build(config.latent, Latent)
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
+    encoder = partial(architecture.encoder, shape, latent.heads, None if own else latent.dim)
+    decoder = partial(architecture.decoder, None if own else latent.code_size, shape)
+    weights = count_weights(encoder, decoder)
+    check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
+    if weights > LARGE:
+        print(f"a net of {weights:,} weights", file=sys.stderr)
     parts = Parts(
-        encoder=architecture.encoder(shape, latent.heads, None if own else latent.dim),
-        decoder=architecture.decoder(None if own else latent.code_size, shape),
+        encoder=encoder(),
+        decoder=decoder(),
         latent=latent,
         likelihood=build(config.likelihood, Likelihood),
         objective=build(config.objective, Objective),
@@ -176,7 +191,7 @@ def refuse_taken(directory: Path) -> None:
         going_on = "begin it anew as it was configured" if left == "begun" else "continue it"
         raise TakenError(
             f"{directory} already holds a run: choose another folder (hydra.run.dir, a sweep's hydra.sweep.dir), or "
-            f"{going_on} with resume={directory}"
+            f"{going_on} with {typed('resume', directory)}"
         )
 
 
@@ -288,9 +303,8 @@ def _finite(content: Any) -> Any:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def provenance(config: DictConfig, found: Found, overrides: list[str] | None) -> dict[str, Any]:
@@ -421,7 +435,8 @@ def _check_fit(config: DictConfig, signature: Signature, shape: tuple[int, ...],
         ValueError: if it would have other weights.
         UserError: if it would take much more memory than these.
     """
-    with torch.device("meta"), _at_most(len(weights)):
+    # Nets are made twice: first to be counted.
+    with torch.device("meta"), _at_most(2 * len(weights)):
         variant = build_variant(config, build_codec(config), signature, shape)
     asked = {name: tuple(value.shape) for name, value in variant.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in weights.items()}

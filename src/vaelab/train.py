@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 from vaelab.cli import as_mistake, is_first_process, program
 from vaelab.errors import Interrupted, UserError
 from vaelab.folder import Opened, is_done, last_checkpoint, open_run, output_dir, overrides_of
+from vaelab.overrides import typed
 
 if TYPE_CHECKING:
     import lightning as L
+    from lightning.pytorch.callbacks import Timer
     from omegaconf import DictConfig
 
     from vaelab.acceleration import Acceleration
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 
 
 # Of lightning.Trainer's settings those that are not the user's.
-OWN = ("callbacks", "logger", "default_root_dir")
+OWN = ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "barebones")
+# Codecs, baselines and measures work in 32 bits, and so do the weights.
+PRECISIONS = ("32-true", "32", "16-mixed", "bf16-mixed", "16", "bf16", "None")
 # What counts something, and so is at least one.
 COUNTS = (
     *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
@@ -42,6 +46,8 @@ COUNTS = (
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
+# So many processes any machine can have.
+FEW = 8
 
 
 def main() -> None:
@@ -66,6 +72,7 @@ def train_in(run: Opened) -> float:
     """Train in a directory that is this process's own; the best validation score comes back."""
     from lightning import seed_everything
 
+    from vaelab.memory import TRAINED
     from vaelab.run import build_variant, set_threads, shared_data
     from vaelab.seeding import short_seed
 
@@ -76,10 +83,11 @@ def train_in(run: Opened) -> float:
     set_threads(config.threads)
     data = shared_data(config)
     found = data.prepare()
-    variant = build_variant(config, data.codec, found.signature, found.shape)
+    variant = build_variant(config, data.codec, found.signature, found.shape, copies=TRAINED)
     variant.likelihood.check_support(found.low, found.high)
     trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
+    check_evaluation(trainer, data)
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, run)
     with variant.divergence_told():
@@ -134,6 +142,28 @@ def check_plain(config: DictConfig) -> None:
     # Lightning would let the weights go up the gradient.
     if isinstance(clip := config.trainer.get("gradient_clip_val"), int | float) and clip < 0:
         raise UserError(f"trainer.gradient_clip_val must not be negative, not {clip}")
+    check_machine(config)
+
+
+def check_machine(config: DictConfig) -> None:
+    """Check what Lightning would wait for, or fail at in the first step. Raises `UserError`."""
+    for key in OWN:
+        if key in config.trainer:
+            raise UserError(f"trainer.{key} is vaelab's own: leave it out")
+    if config.trainer.get("num_nodes", 1) != 1:
+        raise UserError("trainer.num_nodes must be 1, vaelab trains on one machine: leave it out")
+    device = config.accelerator
+    if str(precision := device.get("precision")) not in PRECISIONS:
+        raise UserError(
+            f"accelerator.precision={precision}: weights have 32 bits; take 32-true, bf16-mixed or 16-mixed"
+        )
+    most = max(os.cpu_count() or 1, FEW)
+    if str(devices := device.get("devices")).isdigit() and int(devices) > most:
+        raise UserError(f"accelerator.devices={devices} is more than this machine can have: give at most {most}")
+    if any(way in str(device.get("strategy")) for way in ("spawn", "fork", "notebook")):
+        raise UserError(
+            f"accelerator.strategy={device.strategy} cannot give back what it trained: take accelerator=ddp"
+        )
 
 
 def quieten_lightning() -> None:
@@ -144,8 +174,9 @@ def quieten_lightning() -> None:
 
 def write_down(found: Found, data: DataModule, run: Opened) -> None:
     """Say what was found and where the run goes, and write down where it comes from."""
+    from vaelab.data.items import as_text
     from vaelab.reporting.tables import tell_found
-    from vaelab.run import claim, provenance, write_config, write_json
+    from vaelab.run import claim, provenance, write_config, write_json, write_whole
 
     if not is_first_process():
         return
@@ -158,7 +189,7 @@ def write_down(found: Found, data: DataModule, run: Opened) -> None:
     write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
-        (directory / "left_out.txt").write_text("".join(lines), encoding="utf-8")
+        write_whole(directory / "left_out.txt", as_text("".join(lines)))
     if not config.resume:
         # Last of all: from here on there is a run, which all the rest says what it is of.
         write_config(directory, config)
@@ -193,7 +224,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
 def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
-    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, Timer
+    from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
 
@@ -210,8 +241,9 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     check_settings(L.Trainer, config.trainer)
     check_settings(L.Trainer, device)
     monitor, mode = chosen = choose_monitor(config, variant)
+    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     callbacks: list[L.Callback] = [
-        Timer(verbose=False),
+        _timer(settings.pop("max_time", None)),
         History(),
         Board(data, config.report.every_epochs, config.report.figures is not False),
         TrainingBar(),
@@ -223,16 +255,12 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     callbacks.append(Checkpoints(directory / "checkpoints", entry, chosen))
     # Not before the checkpoint was found to fit.
     callbacks.append(LambdaCallback(on_train_start=lambda *_: keep_changes(directory, config)))
-    settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
-    for key in OWN:
-        if key in settings:
-            raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
     check_processes(settings)
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = Scalars(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
         trainer = L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
-    except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
+    except (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException) as error:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
@@ -252,6 +280,20 @@ def choose_monitor(config: DictConfig, variant: VAE) -> tuple[str, str]:
     return variant.monitored(config.get("monitor"))
 
 
+def _timer(max_time: Any) -> Timer:
+    """What measures the training, and ends it after `max_time` where that is given."""
+    from lightning.pytorch.callbacks import Timer
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    try:
+        timer = Timer(max_time, verbose=False)
+        if max_time is None or (timer.time_remaining() or 0) > 0:
+            return timer
+    except (TypeError, AttributeError, OverflowError, MisconfigurationException):
+        pass
+    raise UserError(f"trainer.max_time={max_time} is no time: give DD:HH:MM:SS, or {{hours:1,minutes:30}}, above zero")
+
+
 def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     """The optimizer steps that the settings ask for; known before the trainer has seen the data.
 
@@ -263,15 +305,30 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
     limit = trainer.limit_train_batches
     batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
-    every = trainer.val_check_interval
+    # There is none where validations go by the clock.
+    every = getattr(trainer, "val_check_interval", None)
     if isinstance(every, int) and every > batches and trainer.check_val_every_n_epoch is not None:
         raise UserError(f"trainer.val_check_interval={every}: an epoch has {batches} batches; give at most as many")
+    if isinstance(every, int | float) and batches and int(every if isinstance(every, int) else every * batches) < 1:
+        raise UserError(f"trainer.val_check_interval={every} of {batches} batches is none: give at least 1")
     epochs = FOREVER if trainer.max_epochs in (None, -1) else trainer.max_epochs
     steps = min(-(-batches // trainer.accumulate_grad_batches) * (epochs or 0), FOREVER)
     steps = steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
     if steps < 1:
         raise UserError("trainer.max_epochs, max_steps or limit_train_batches leaves no step to take: give at least 1")
     return steps
+
+
+def check_evaluation(trainer: L.Trainer, data: DataModule) -> None:
+    """Check that there is something to test on, and to validate on where that is asked for. Raises `UserError`."""
+    from vaelab.data.module import EVALUATION_BATCH
+
+    for name, limit in (("val", trainer.limit_val_batches), ("test", trainer.limit_test_batches)):
+        batches = -(-len(data.stores[name]) // (trainer.world_size * EVALUATION_BATCH))
+        asked = limit if isinstance(limit, int) else int(limit * batches)
+        if asked < 1 and (name == "test" or limit):
+            # overfit_batches sets them, too.
+            raise UserError(f"trainer.limit_{name}_batches={limit} of {batches} batches is none: give at least 1")
 
 
 def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:
@@ -295,7 +352,7 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
         if stopped_by is None:
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
-        raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
+        raise Interrupted(f"{saved}; go on with {typed('resume', directory)}", 128 + stopped_by) from None
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
         begun = trainer.checkpoint_callback.has_begun  # type: ignore[union-attr]
         if last is None or begun or as_mistake(error, "train") is not None:
@@ -352,7 +409,7 @@ def told_when_stopped(directory: Path) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         # Lightning answers a KeyboardInterrupt with SystemExit.
         saved = f"stopped by {stopped_by.name} in the closing test and figures, when all was trained and saved"
-        raise Interrupted(f"{saved}; have them done with resume={directory}", 128 + stopped_by) from None
+        raise Interrupted(f"{saved}; have them done with {typed('resume', directory)}", 128 + stopped_by) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

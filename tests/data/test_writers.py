@@ -1,4 +1,5 @@
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import soundfile
 from PIL import Image
 
 from vaelab.data import writers
-from vaelab.data.writers import ByteWriter, GifWriter, NpyWriter, WavWriter, find_ffmpeg
+from vaelab.data.writers import ByteWriter, GifWriter, NpyWriter, WavWriter, find_ffmpeg, whole
 from vaelab.errors import UserError
 
+FULL = r"^File too large: [^\n]+a\.\w+; free some space or choose another folder$"
 WAVES = np.random.default_rng(0).normal(size=(10, 2, 5)).astype(np.float32)
 
 
@@ -95,3 +97,93 @@ print("after")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("before\nbytesafter\n", "words\n")
+
+
+@pytest.fixture
+def full():
+    """Let no file grow beyond so many bytes: to whoever writes, the disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_an_npy_holds_the_items_before(tmp_path, full):
+    full(700)
+    writer = NpyWriter(tmp_path / "a.npy")
+    writer.write(WAVES)
+    with pytest.raises(UserError, match=FULL):
+        writer.write(WAVES)
+    writer.close()
+    assert np.array_equal(np.load(tmp_path / "a.npy"), WAVES)
+    assert (tmp_path / "a.npy").stat().st_size == 128 + WAVES.nbytes
+
+
+@pytest.mark.parametrize("size", [0, 50, 200])
+def test_an_npy_without_room_for_one_piece_is_not_left(tmp_path, full, size):
+    full(size)
+    writer = NpyWriter(tmp_path / "a.npy")
+    with pytest.raises(UserError, match=FULL):
+        writer.write(WAVES)
+    writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_and_a_wav_can_be_heard(tmp_path, full):
+    full(20_000)
+    writer = WavWriter(tmp_path / "a.wav", 8000)
+    with pytest.raises(UserError, match=FULL.replace("File too large", "the disk takes no more")):
+        for _ in range(1000):
+            writer.write(WAVES)
+    writer.close()
+    sound, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    expected = np.tile(WAVES.transpose(0, 2, 1).reshape(-1, 2), (1000, 1))
+    assert len(sound) > 2000 and np.array_equal(sound, expected[: len(sound)])
+
+
+def test_a_gif_that_finds_no_room_is_not_left(tmp_path, full):
+    writer = GifWriter(tmp_path / "a.gif")
+    for _ in range(3):
+        writer.write(np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8))
+    full(1000)
+    with pytest.raises(UserError, match=FULL):
+        writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_film_that_finds_no_room_is_told(tmp_path, monkeypatch):
+    broken = tmp_path / "ffmpeg"
+    broken.write_text("#!/bin/sh\nhead -c 10 > /dev/null; exit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(writers, "find_ffmpeg", lambda: str(broken))
+    writer = writers.Mp4Writer(tmp_path / "a.mp4")
+    told = r"^ffmpeg could not write [^\n]+a.mp4: free some space[^\n]+gif$"
+    with pytest.raises(UserError, match=told):
+        for _ in range(100):
+            writer.write(np.zeros((400, 600, 3), np.uint8))
+    with pytest.raises(UserError, match=told):
+        writer.close()
+
+
+WAYS = {
+    "npy": lambda path: np.save(path, np.zeros(10_000)),
+    "wav": lambda path: soundfile.write(path, np.zeros(10_000), 8000),
+    "csv": lambda path: path.write_text("1,2\n" * 10_000),
+}
+
+
+@pytest.mark.parametrize("ending", WAYS)
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, full, ending):
+    path = tmp_path / f"a.{ending}"
+    with whole(path) as part:
+        WAYS[ending](part)
+    before = path.read_bytes()
+    full(1000)
+    told = FULL.replace("File too large", "(File too large|the disk takes no more)")
+    with pytest.raises(UserError, match=told), whole(path) as part:
+        WAYS[ending](part)
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_fails_for_another_reason_says_so(tmp_path):
+    with pytest.raises(RuntimeError, match=r"^of its own$"), whole(tmp_path / "a.npy"):
+        raise RuntimeError("of its own")

@@ -97,14 +97,53 @@ def test_a_process_closes_what_is_open_keeps_its_status_and_takes_nothing_apart(
     assert ("Traceback" in done.err) == ("Zero" in end)
 
 
-@pytest.mark.parametrize("words", ["--help", "--cfg job"])
-def test_output_that_nobody_reads_ends_the_program_without_a_word(tmp_path, words):
+def without_reader(door, words, tmp_path, unread="stdout"):
+    """A door's exit status and words, where nobody reads one of its outputs."""
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "vaelab.train", *words.split()]
-    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", f"vaelab.{door}", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, unread: write}
+    done = subprocess.run(command, cwd=tmp_path, text=True, **pipes)
     os.close(write)
-    assert (done.returncode, done.stderr) == (141, "")
+    return done.returncode, done.stdout or "", done.stderr or ""
+
+
+@pytest.mark.parametrize("door", ["train", "sample"])
+@pytest.mark.parametrize("words", ["--help", "--cfg job"])
+def test_output_that_nobody_reads_ends_the_program_without_a_word(tmp_path, door, words):
+    assert without_reader(door, words.split(), tmp_path) == (141, "", "")
+
+
+def test_a_run_whose_output_nobody_reads_ends_without_a_word(words, trained, tmp_path):
+    own = [*words("sine"), "threads=1", f"hydra.run.dir={tmp_path}/run"]
+    assert without_reader("train", own, tmp_path) == (141, "", "")
+    assert without_reader("sample", [f"run={trained('sine')[0]}", "task.n=2"], tmp_path) == (141, "", "")
+    swept = ["-m", *words("sine"), "threads=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert without_reader("train", swept, tmp_path) == (141, "", "")
+
+
+def test_a_mistake_that_nobody_reads_keeps_its_status(tmp_path):
+    assert without_reader("train", ["latent=gausian"], tmp_path, unread="stderr") == (1, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--resolve"], ["--resolve", "--cfg"]),
+        (["--shell-completion"], ["install", "query"]),
+        (["--experimental-rerun", "/nowhere"], ["--experimental-rerun", "provenance.json"]),
+        (["--run", "--cfg", "job"], ["--run", "--cfg"]),
+        (["--cfg", "jobs"], ["--cfg", "jobs", "--hydra-help"]),
+        (["--what"], ["no option --what"]),
+        (["a b=ü"], ["a b=ü cannot be read"]),
+        (["latent.dim=1,2"], ["latent.dim=1,2", "--multirun"]),
+        (["latent="], ["there is no latent=: there are circle, gaussian, point"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_options_used_wrongly_are_told_in_one_line(vaelab, tmp_path, words, parts):
+    told = vaelab.train(*words, cwd=tmp_path)
+    assert told.status == 1 and all(part in told.complaint for part in parts), told.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
@@ -373,6 +412,13 @@ def test_a_training_without_progress_ends_early_and_says_so(vaelab, words, tmp_p
     last = done.err.splitlines()[-1]
     assert last.endswith("ended early: 2 validations without a better val/objective")
     assert last.startswith("epoch 3/40")
+
+
+def test_a_training_ends_when_its_time_is_over(vaelab, words, tmp_path):
+    own = [*words("sine"), "trainer.max_epochs=-1", "+trainer.max_time=00:00:00:01"]
+    vaelab.train(*own, f"hydra.run.dir={tmp_path}/run", figures=False, seconds=60).done()
+    found = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert 1 <= found["fit_seconds"] < 30 and math.isfinite(found["test/elbo"])
 
 
 def test_waiting_for_a_better_validation_copes_with_epochs_that_have_none(vaelab, words, tmp_path):

@@ -26,7 +26,17 @@ WORDS = [
     (["seed=-1"], ["seed must lie between 0 and 4294967295"]),
     (["seed=99999999999"], ["seed must lie between 0 and 4294967295"]),
     (["dataset.waves=99999999999999999999"], ["dataset.waves=99999999999999999999 is too large"]),
-    (["dataset.waves=99999999999999999"], ["out of memory", "399999999999999996 bytes", "batch_size"]),
+    (["dataset.waves=99999999999999999"], ["dataset.waves and dataset.samples would need", "EiB", "lower one of them"]),
+    (["likelihood.min_sigma=1e30"], ["likelihood.min_sigma=1e+30 is too large: give a number below 10^18"]),
+    (["dataset.split=[inf,1,1]"], ["dataset.split=[inf, 1, 1] is too large"]),
+    (["dataset.split=[1,-1,1]"], ["dataset.split must be three positive fractions"]),
+    (["architecture.widths=[2147483648]"], ["architecture and latent.dim would need", "TiB of memory", "lower one"]),
+    (["latent=gaussian", "latent.dim=900000000000000000"], ["architecture and latent.dim would need", "EiB"]),
+    (["experiment=channel", "dataset.antennas=2147483648"], ["dataset.antennas", "would need", "are free"]),
+    (["experiment=audio", "dataset.sample_rate=2147483648"], ["dataset.sample_rate would need 5.62 TiB of memory"]),
+    (["experiment=audio", "dataset.codec.n_fft=2147483648"], ["n_fft=2147483648", "even n_fft up to 1,048,576"]),
+    (["experiment=sprites", "dataset.size=2147483648"], ["dataset.items and dataset.size would need"]),
+    (["experiment=radio", "dataset.samples=2147483648"], ["dataset.traces and dataset.samples would need"]),
     (["dataset.waves={}"], ["dataset.waves={} is not a whole number"]),
     (["trainer=null"], ["trainer=null is not a group of settings"]),
     (["early_stopping=3"], ["early_stopping=3 is not a group of settings"]),
@@ -42,7 +52,7 @@ WORDS = [
     (["objective.free_bits=nan"], ["objective.free_bits=nan is not a number"]),
     (["beta_schedule.value=-1"], ["beta -1 at step 0"]),
     (["beta_schedule=linear", "beta_schedule.value=-1"], ["beta -1 at step 1"]),
-    (["beta_schedule.value=inf"], ["beta inf at step 0"]),
+    (["beta_schedule.value=inf"], ["beta_schedule.value=inf is too large"]),
     (["monitor=val/elboo"], ["monitor=val/elboo is not what validation tells", "did you mean val/elbo?"]),
     (["monitor=psnr"], ["monitor=psnr is not what validation tells", "there are val/active_units, val/bits_per_dim, "]),
     (["latent=point", "latent.dim=2", "monitor=val/kl"], ["monitor=val/kl is not what validation tells"]),
@@ -57,7 +67,25 @@ WORDS = [
     (["trainer.accumulate_grad_batches=0"], ["trainer.accumulate_grad_batches", "at least 1"]),
     (["+trainer.val_check_interval=100000"], ["trainer.val_check_interval=100000", "batches; give at most as many"]),
     (["+trainer.gradient_clip_algorithm=foo"], ["gradient_clip_algorithm", "Change that setting"]),
-    (["+trainer.callbacks=[]"], ["trainer.callbacks is made by vaelab itself"]),
+    (["+trainer.callbacks=[]"], ["trainer.callbacks is vaelab's own: leave it out"]),
+    (["+trainer.barebones=true"], ["trainer.barebones is vaelab's own: leave it out"]),
+    (["+trainer.limit_test_batches=0"], ["trainer.limit_test_batches=0 of 4 batches is none"]),
+    (["+trainer.limit_test_batches=0.1"], ["trainer.limit_test_batches=0.1 of 4 batches is none"]),
+    (["+trainer.overfit_batches=0.1"], ["trainer.limit_val_batches=0.1 of 4 batches is none"]),
+    (["+trainer.val_check_interval=0"], ["trainer.val_check_interval=0 of 125 batches is none"]),
+    (["+trainer.val_check_interval=0.001"], ["trainer.val_check_interval=0.001 of 125 batches is none"]),
+    (["+trainer.max_time=abc"], ["trainer.max_time=abc is no time: give DD:HH:MM:SS"]),
+    (["+trainer.max_time=0"], ["trainer.max_time=0 is no time"]),
+    (["+trainer.max_time=00:00:00:00"], ["trainer.max_time", "above zero"]),
+    (["+trainer.max_time={foo:1}"], ["trainer.max_time", "{hours:1,minutes:30}"]),
+    (["+trainer.num_nodes=2"], ["trainer.num_nodes must be 1"]),
+    (["accelerator.devices=2147483648"], ["accelerator.devices=2147483648", "give at most"]),
+    (["accelerator.strategy=ddp_spawn"], ["accelerator.strategy=ddp_spawn", "accelerator=ddp"]),
+    (["accelerator.accelerator=tpu"], ["torch_xla", "accelerator=cpu"]),
+    (["accelerator.precision=64-true"], ["accelerator.precision=64-true", "32-true, bf16-mixed or 16-mixed"]),
+    (["accelerator.precision=bf16-true"], ["accelerator.precision=bf16-true", "32-true"]),
+    (["++architecture._partial_=true"], ["architecture._partial_=True is not for a command line"]),
+    (["++optimizer._partial_=false"], ["optimizer._partial_=False is not for a command line"]),
     (["dataset.batch_size=-4"], ["dataset.batch_size", "at least 1"]),
     (["dataset.split=[1,2]"], ["dataset.split", "three"]),
     (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
@@ -77,6 +105,11 @@ WORDS = [
     (["objective=tcvae", "latent=point", "latent.dim=2"], ["objective=tcvae", "latent=gaussian"]),
     (["objective.free_bits=-1"], ["objective.free_bits"]),
     (["latent=3"], ["name of one of its entries"]),
+    (["objective=[1,2]"], ["name of one of its entries"]),
+    (["objective=[[]]"], ["name of one of its entries"]),
+    (["objective={a:1}"], ["objective is a group", "objective.NAME="]),
+    (["latent=gaußian("], ["there is no latent=gaußian(: did you mean gaussian?"]),
+    (["dataset.waves=("], ["dataset.waves=( is not a whole number"]),
     (["dataset.waves="], ["dataset.waves"]),
     (["dataset.waves=2"], ["at least 3"]),
     (["latent"], ["latent"]),
@@ -249,3 +282,51 @@ def test_a_missing_trace_is_told(vaelab, trained, tmp_path):
     run = f"run={trained('radio')[0]}"
     assert "task.file" in asked(vaelab, tmp_path, run, "task=denoise")
     assert "no.csv does not exist" in asked(vaelab, tmp_path, run, "task=denoise", "task.file=no.csv")
+
+
+# A full disk ------------------------------------------------------------------------------------------------------
+
+ON_A_FULL_DISK = """
+import resource, sys
+from vaelab.{door} import main
+sys.argv = ["vaelab-{door}", *sys.argv[2:]]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int({size}), resource.RLIM_INFINITY))
+main()
+"""
+
+
+def whole_files(folder):
+    """Opens every file that was left, as its ending says."""
+    from PIL import Image
+
+    for path in folder.rglob("*.*"):
+        if path.suffix == ".npy":
+            np.load(path)
+        elif path.suffix == ".wav":
+            soundfile.read(path)
+        elif path.suffix in (".png", ".gif"):
+            Image.open(path).load()
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "task", "size"),
+    [
+        ("sine", ["task=prior", "task.n=64"], 4000),
+        ("sine", ["task=reconstruct", "task.n=20"], 3000),
+        ("sine", ["task=embed"], 5000),
+        ("sine", ["task=stream", "task.n=1000", "task.to=[npy,wav]"], 20_000),
+        ("digits", ["task=traverse"], 30_000),
+        ("audio", ["task=prior", "task.n=2"], 4000),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
+)
+def test_a_disk_that_fills_while_sampling_is_told_and_leaves_nothing_in_parts(
+    vaelab, trained, tmp_path, experiment, task, size
+):
+    code = ON_A_FULL_DISK.format(door="sample", size=size)
+    words = [f"run={trained(experiment)[0]}", f"out={tmp_path}/out", "threads=1", *task]
+    done = vaelab.process("-c", code, "-", *words, cwd=tmp_path)
+    assert done.status == 1
+    assert f"{tmp_path}/out/" in done.complaint and "free some space or choose another folder" in done.complaint
+    assert not [name for name in whole_files(tmp_path) if "part" in name]

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -74,3 +76,24 @@ def test_a_collapsed_posterior_is_drawn_and_not_refused(dimensions):
     assert latent_scatter(codes).axes
     assert latent_histograms(codes).axes
     assert kl_bars(np.zeros(dimensions)).axes[0].get_title(loc="left").startswith("0 of")
+
+
+NAMES = ("_new", "$x", "a $b_c^$ d", r"\alpha", "$\\frac{", "日本", "b\udcffd", "long" * 100, "two\nlines", "")
+
+
+def test_names_of_classes_are_drawn_letter_by_letter():
+    from vaelab.figures.style import png
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = latent_scatter(rng.normal(size=(20, 2)), np.arange(20) % len(NAMES), NAMES)
+        assert png(drawn).startswith(b"\x89PNG")
+    shown = [shown_letters(text) for text in drawn.axes[0].get_legend().get_texts()]
+    assert shown[:6] == list(NAMES[:6])
+    assert shown[6:] == ["b\\udcffd", "long" * 9 + "lon…", "two lines", ""]
+
+
+def shown_letters(text):
+    letters, is_formula = text._preprocess_math(text.get_text())
+    assert not is_formula
+    return letters

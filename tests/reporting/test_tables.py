@@ -1,5 +1,10 @@
-import pytest
+from types import SimpleNamespace
 
+import pytest
+import torch
+
+from vaelab.data.items import Signature
+from vaelab.data.module import Found
 from vaelab.reporting.tables import collapse_warning, early_warning, number, tell_found, tell_metrics
 
 
@@ -45,3 +50,19 @@ def test_a_best_epoch_among_the_first_tenth_is_told_in_one_line_with_a_remedy(be
 @pytest.mark.parametrize(("best", "epochs"), [(1, 1), (1, 9), (4, 30), (30, 30)])
 def test_nothing_is_said_of_a_later_epoch_or_a_short_run(best, epochs):
     assert early_warning(best, epochs) is None
+
+
+def test_names_are_told_letter_by_letter(capsys):
+    names = ("[old]", "[/b]", ":x:", "[bold red]a", "$b")
+    items = SimpleNamespace(label_names=names, label=torch.zeros(1), left_out=[("[/i].png", "is [dim]")], notes=[])
+    signature = Signature("picture", (1, 2, 2), None, names, {})
+    found = Found(signature, (1, 2, 2), {"train": 3}, 0.0, 1.0, "")
+    tell_found(found, SimpleNamespace(items=items))
+    told = capsys.readouterr().out
+    assert "5: " + ", ".join(names) in told
+    assert "[/i].png: is [dim]" in told
+
+
+def test_a_title_is_told_letter_by_letter(capsys):
+    tell_metrics({"a": 1.0}, "measures of [/run]")
+    assert "measures of [/run]" in capsys.readouterr().out

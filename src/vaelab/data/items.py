@@ -129,7 +129,17 @@ def _is_number(value: Any) -> bool:
 
 
 def label_tensor(values: list[str]) -> tuple[Tensor, tuple[str, ...]]:
-    """Number the class names in sorted order: `(items,)` int64, and the names."""
+    """Number the class names in sorted order: `(items,)` int64, and the names, as text."""
+    values = [as_text(value) for value in values]
     names = tuple(sorted(set(values)))
     number = {name: k for k, name in enumerate(names)}
     return torch.tensor([number[value] for value in values]), names
+
+
+def as_text(name: str) -> str:
+    r"""A name with what is no text in it spelt out: names of files are bytes in any encoding.
+
+    >>> as_text("caf\udce9")
+    'caf\\udce9'
+    """
+    return name.encode(errors="backslashreplace").decode()

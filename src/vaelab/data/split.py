@@ -1,5 +1,6 @@
 """Training, validation and test items, chosen so that nothing leaks."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -30,7 +31,7 @@ def split_items(items: Items, fractions: Sequence[float], seed: int) -> dict[str
         raise UserError("the given split leaves no item to train on: put some into the folder train")
     missing = [k for k in (1, 2) if not (fold == k).any()]
     if missing:
-        if len(fractions) != 3 or min(fractions) <= 0:
+        if len(fractions) != 3 or min(fractions) <= 0 or not math.isfinite(sum(fractions)):
             raise UserError(f"dataset.split must be three positive fractions, such as [0.8,0.1,0.1], not {fractions}")
         fold[train] = _fold_of_groups(group[train], fractions, seed, missing)
     return {name: torch.nonzero(fold == k).flatten() for k, name in enumerate(SPLITS)}

@@ -1,10 +1,11 @@
-"""Files that grow in memory that does not: arrays, sound, moving pictures, and bytes for a pipe."""
+"""Files that are written whole or not at all, and files that grow in memory that does not."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,38 @@ class Writer(Protocol):
         """Finish the file."""
 
 
+@contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Raise what a disk says that takes no more as a `UserError` that names the file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, RuntimeError) as error:
+        # libsndfile's exception, which is only there where the library is.
+        if not isinstance(error, OSError) and type(error).__name__ != "LibsndfileError":
+            raise
+        # Neither numpy nor libsndfile hands on what the system said.
+        reason = getattr(error, "strerror", None) or "the disk takes no more"
+        raise UserError(f"{reason}: {path}; free some space or choose another folder") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to, beside `path` and of the same ending: once whole it becomes that, else nothing is left.
+
+    Raises:
+        UserError: if the disk is full, or takes nothing for another reason.
+    """
+    part = path.with_name(f".part-{path.name}")
+    try:
+        with on_disk(path):
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 class NpyWriter:
     """Pieces `(k, *shape)` one after the other as one npy file of `(items, *shape)`."""
 
@@ -44,19 +77,33 @@ class NpyWriter:
         self.file: BinaryIO | None = None
 
     def write(self, piece: np.ndarray) -> None:
-        """Append `(k, *shape)`, all of one shape and type."""
-        if self.file is None:
-            self.file, self.like = self.path.open("wb"), piece[:0]
-            self._header(self.file)
-        self.file.write(np.ascontiguousarray(piece).data)
+        """Append `(k, *shape)`, all of one shape and type.
+
+        Raises:
+            UserError: if the disk is full; what was written before is whole.
+        """
+        with on_disk(self.path):
+            if self.file is None:
+                # Without a buffer, or what found no room would come again when it is closed.
+                self.file, self.like = self.path.open("wb", buffering=0), piece[:0]
+                self._header(self.file)
+                self.end = self.file.tell()
+            write_all(self.file.fileno(), np.ascontiguousarray(piece))
+            self.end = self.file.tell()
         self.items += len(piece)
 
     def close(self) -> None:
-        """Put the number of items into the header."""
-        if self.file is not None:
+        """Put the number of items into the header; a file without any is taken away."""
+        if self.file is None:
+            return
+        with self.file, on_disk(self.path):
+            if not self.items:
+                self.path.unlink()
+                return
+            # A piece that found no room may have left a part of it.
+            self.file.truncate(self.end)
             self.file.seek(0)
             self._header(self.file)
-            self.file.close()
 
     def _header(self, file: BinaryIO) -> None:
         # numpy pads its header so that the first number can grow in place.
@@ -76,22 +123,25 @@ class WavWriter:
         """Append `(k, channels, time)`.
 
         Raises:
-            UserError: when a wav can hold no more; what it holds is whole.
+            UserError: when a wav, or the disk, can hold no more; what it holds is whole.
         """
         import soundfile
 
         if self.file is None:
             rate, channels = self.sample_rate, piece.shape[1]
-            self.file = soundfile.SoundFile(self.path, "w", rate, channels, subtype="FLOAT", format="WAV")
+            with on_disk(self.path):
+                self.file = soundfile.SoundFile(self.path, "w", rate, channels, subtype="FLOAT", format="WAV")
         self.bytes += piece.nbytes
         if self.bytes > WAV_BYTES:
             raise UserError(f"{self.path} is full, a wav holds 4 GiB: use task.to=npy or stdout for more")
-        self.file.write(piece.transpose(0, 2, 1).reshape(-1, piece.shape[1]))
+        with on_disk(self.path):
+            self.file.write(piece.transpose(0, 2, 1).reshape(-1, piece.shape[1]))
 
     def close(self) -> None:
         """Finish the header."""
         if self.file is not None:
-            self.file.close()
+            with on_disk(self.path):
+                self.file.close()
 
 
 class ByteWriter:
@@ -103,12 +153,17 @@ class ByteWriter:
     def write(self, piece: np.ndarray) -> None:
         """Append every number; raises `BrokenPipeError` when nobody reads any more."""
         little = piece.astype(piece.dtype.newbyteorder("<"), copy=False)
-        left = np.ascontiguousarray(little).data.cast("B")
-        while left:
-            left = left[os.write(self.descriptor, left) :]
+        write_all(self.descriptor, np.ascontiguousarray(little))
 
     def close(self) -> None:
         """Leave the descriptor to whoever opened it."""
+
+
+def write_all(descriptor: int, values: np.ndarray) -> None:
+    """Write the bytes of contiguous values into a file descriptor, which may take them in parts."""
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 class GifWriter:
@@ -127,9 +182,10 @@ class GifWriter:
     def close(self) -> None:
         """Write them all."""
         if self.frames:
-            self.frames[0].save(
-                self.path, save_all=True, append_images=self.frames[1:], duration=FRAME_MS, loop=0, optimize=False
-            )
+            with whole(self.path) as path:
+                self.frames[0].save(
+                    path, save_all=True, append_images=self.frames[1:], duration=FRAME_MS, loop=0, optimize=False
+                )
 
 
 class Mp4Writer:
@@ -141,16 +197,26 @@ class Mp4Writer:
 
     def write(self, piece: np.ndarray) -> None:
         """Append a frame."""
-        if self.writer is None:
-            self._open(piece)
-        assert self.writer is not None
-        self.picture.set_data(piece)
-        self.writer.grab_frame()
+        with self._ffmpeg_told():
+            if self.writer is None:
+                self._open(piece)
+            assert self.writer is not None
+            self.picture.set_data(piece)
+            self.writer.grab_frame()
 
     def close(self) -> None:
         """Let ffmpeg finish."""
         if self.writer is not None:
-            self.writer.finish()
+            with self._ffmpeg_told():
+                self.writer.finish()
+
+    @contextmanager
+    def _ffmpeg_told(self) -> Iterator[None]:
+        try:
+            yield
+        except (BrokenPipeError, subprocess.CalledProcessError) as error:
+            why = f"ffmpeg could not write {self.path}"
+            raise UserError(f"{why}: free some space or choose another folder, or use task.to=gif") from error
 
     def _open(self, piece: np.ndarray) -> None:
         import matplotlib

@@ -17,6 +17,7 @@ from vaelab.figures.style import (
     column_count,
     figure,
     legend_beside,
+    literal,
     small_multiples,
     title,
 )
@@ -42,14 +43,16 @@ def latent_scatter(codes: ArrayLike, labels: ArrayLike | None = None, label_name
     points, axis_names = _plane(as_array(codes))
     drawn, axes = figure(width=4.4 if labels is None else 5.2, height=3.9)
     panel = axes[0, 0]
+    handles, names = [], []
     for name, colour, members in _classes(len(points), labels, label_names):
-        _draw_class(panel, points[members], colour, name)
+        handles.append(_draw_class(panel, points[members], colour))
+        names.append(literal(name))
     panel.set(xlabel=axis_names[0], ylabel=axis_names[1])
     if points.shape[1] == 2:
         panel.set_aspect("equal", adjustable="datalim")
     if labels is not None:
-        names = panel.get_legend_handles_labels()[1]
-        legend_beside(panel, ncols=1 + len(names) // 20, markerscale=2)
+        # matplotlib's own labels must not begin with an underscore.
+        legend_beside(panel, handles=handles, labels=names, ncols=1 + len(names) // 20, markerscale=2)
     return drawn
 
 
@@ -129,19 +132,19 @@ def _classes(items: int, labels: ArrayLike | None, label_names: Sequence[str]) -
         yield name, colour, numbers == number
 
 
-def _draw_class(axes: Axes, points: np.ndarray, colour: Any, name: str) -> None:
+def _draw_class(axes: Axes, points: np.ndarray, colour: Any) -> Any:
+    """What stands for the class in a legend."""
     if points.shape[1] == 1:
-        axes.hist(points[:, 0], bins=40, density=True, histtype="stepfilled", color=colour, alpha=0.5, label=name)
-        return
+        axes.hist(points[:, 0], bins=40, density=True, histtype="stepfilled", color=colour, alpha=0.5)
+        return axes.patches[-1]
     # Thousands of points must not become one blot.
     size = float(np.clip(6000 / len(points) ** 0.9, 2, 12))
-    axes.scatter(
+    return axes.scatter(
         points[:, 0],
         points[:, 1],
         s=size,
         color=colour,
         alpha=0.75,
         linewidths=0,
-        label=name,
         rasterized=True,
     )

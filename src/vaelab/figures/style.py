@@ -7,6 +7,7 @@ nothing leaks, nothing needs closing, and threads do not meet.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ PALETTE = (
 PAGE_WIDTH = 7.2  # inches: the text width of a two-column paper
 TEXT, SMALL = 8, 7  # points
 DPI = 150
+LONGEST = 40  # characters of a name
 
 
 def figure(
@@ -81,7 +83,10 @@ def render(drawn: Figure) -> np.ndarray:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
+    with warnings.catch_warnings():
+        # Names may be in any script, and what no font has is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
@@ -110,6 +115,13 @@ def column_count(count: int) -> int:
     return math.ceil(math.sqrt(count))
 
 
+def literal(text: str) -> str:
+    """A name of the user's as matplotlib draws it letter by letter: no formulas, one line, not too long."""
+    one_line = " ".join(text.encode(errors="backslashreplace").decode().split())
+    short = one_line if len(one_line) <= LONGEST else f"{one_line[: LONGEST - 1]}…"
+    return short.replace("$", r"\$")
+
+
 def title(axes: Axes, text: str, align: str = "left") -> None:
     """A small title over a panel."""
     axes.set_title(text, fontsize=TEXT, color=INK, loc=align, pad=3)  # type: ignore[arg-type]
@@ -129,7 +141,7 @@ def legend_above(drawn: Figure, axes: Axes) -> None:
 
 
 def legend_beside(axes: Axes, **settings: Any) -> None:
-    """A legend on the right of the panel, outside, where it hides no data."""
+    """A legend on the right of the panel, outside, where it hides no data; `settings` go to `Axes.legend`."""
     axes.legend(
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vaelab.errors import UserError
 from vaelab.nets.base import Architecture, Shape, check_halvable, check_layers, check_rank, group_norm, halved_sizes
 
 
@@ -24,6 +25,8 @@ class ResNet2d(Architecture):
 
     def __post_init__(self) -> None:
         check_layers(self.widths)
+        if self.blocks < 0:
+            raise UserError(f"architecture.blocks must not be negative, not {self.blocks}")
 
     def own_code(self, shape: Shape) -> int:  # noqa: D102
         self._check(shape)

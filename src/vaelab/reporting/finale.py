@@ -11,8 +11,10 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
+from vaelab.data.items import as_text
 from vaelab.data.module import DataModule
 from vaelab.figures.style import png
+from vaelab.overrides import typed
 from vaelab.reporting.board import (
     WIDEST_CODE,
     add_codes,
@@ -110,7 +112,7 @@ def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept:
         if (directory / "figures").is_dir():
             print(f"figures      {directory / 'figures'}")
         print(f"metrics      {directory / 'metrics.json'}")
-        print(f"sample       vaelab-sample run={directory}")
+        print(f"sample       vaelab-sample {typed('run', directory)}")
 
 
 def kl_of_dimensions(variant: VAE) -> dict[str, float]:
@@ -145,7 +147,7 @@ def settings_of(config: DictConfig, words: list[str]) -> dict[str, str | float]:
                 walk(value, f"{prefix}{key}.")
             elif value is not None and not key.startswith("_"):
                 plain = isinstance(value, int | float) and not isinstance(value, bool)
-                flat[f"{prefix}{key}"] = value if plain else str(value)
+                flat[f"{prefix}{key}"] = value if plain else as_text(str(value))
 
     whole = cast("dict[str, Any]", OmegaConf.to_container(config))
     walk({key: value for key, value in whole.items() if key not in ASIDE}, "")

@@ -24,11 +24,12 @@ class Screen:
     """Draws on standard error, which stays the user's when standard output is a pipe, a few times a second."""
 
     def __init__(self, period_seconds: float = 0.12) -> None:
-        from rich.console import Console
         from rich.live import Live
 
+        from vaelab.reporting.console import Terminal
+
         self.period, self.shown = period_seconds, -np.inf
-        self.live = Live(console=Console(file=sys.stderr), auto_refresh=False)
+        self.live = Live(console=Terminal(file=sys.stderr), auto_refresh=False)
 
     @property
     def columns(self) -> int:

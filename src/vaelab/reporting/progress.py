@@ -7,15 +7,16 @@ import time
 from typing import Any
 
 import lightning as L
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vaelab.reporting.console import Terminal
 
 
 class TrainingBar(L.Callback):
     """Epoch, steps a second, what validation told and the time left; plain lines where there is no terminal."""
 
     def __init__(self, refresh_seconds: float = 0.5, line_seconds: float = 10.0) -> None:
-        self.console = Console(file=sys.stderr)
+        self.console = Terminal(file=sys.stderr)
         self.period = refresh_seconds if self.console.is_terminal else line_seconds
         self.bar: Progress | None = None
         self.began = self.shown = 0.0
@@ -25,7 +26,11 @@ class TrainingBar(L.Callback):
         self.began = self.shown = time.monotonic()
         self.first_step = trainer.global_step
         if self.console.is_terminal and trainer.is_global_zero:
-            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
+            columns = [
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+            ]
             columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console, auto_refresh=False)
             self.bar.start()
@@ -51,7 +56,7 @@ class TrainingBar(L.Callback):
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=trainer.global_step, description=text, refresh=True)
         else:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(text, soft_wrap=True)
 
     def _describe(self, trainer: L.Trainer, epoch: int) -> list[str]:
         speed = (trainer.global_step - self.first_step) / max(time.monotonic() - self.began, 1e-9)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from vaelab.cli import as_mistake, is_first_process
 from vaelab.errors import TakenError
 from vaelab.folder import overrides_of, read_record
+from vaelab.overrides import typed
 
 SHOWN = 4
 # What a job leaves in its directory, each at another time.
@@ -69,11 +70,11 @@ class SweepTable(Callback):
             _tell(rows, ["job", *varied, *_names(measures)[:SHOWN], *failed])
             print(f"\nall measures  {folder / 'sweep.csv'}")
         if failed:
-            print(f"go on         with the same words and hydra.sweep.dir={folder}")
+            print(f"go on         with the same words and {typed('hydra.sweep.dir', folder)}")
         undrawn = [job for name, job in jobs.items() if measures[name] and not _drawn(job)]
         if undrawn and config.report.figures is None:
             soon = f"not of jobs that were trained within {SOON:g} seconds"
-            print(f"figures       {soon}: vaelab-train resume={undrawn[0]} draws them")
+            print(f"figures       {soon}: vaelab-train {typed('resume', undrawn[0])} draws them")
 
     def _jobs(self, folder: Path) -> dict[str, Path]:
         """The directories of jobs by their names below the sweep's folder: of this sweep, and of earlier ones there."""
@@ -116,10 +117,10 @@ def _changes(job: Path) -> dict[str, str]:
 
 
 def _tell(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
+    from vaelab.reporting.console import Terminal
     from vaelab.reporting.tables import number
 
     table = Table(*[Column(Text(name)) for name in columns], show_edge=False)
@@ -127,4 +128,4 @@ def _tell(rows: list[dict[str, Any]], columns: list[str]) -> None:
         values = ["" if (value := row.get(name)) is None else value for name in columns]
         # As it is: what stands in brackets is no markup.
         table.add_row(*[Text(value if isinstance(value, str) else number(value)) for value in values])
-    Console().print(table)
+    Terminal().print(table)

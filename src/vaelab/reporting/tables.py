@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from vaelab.reporting.console import Terminal
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vaelab.data.items import LeftOut
     from vaelab.data.module import DataModule, Found
 
@@ -16,7 +19,7 @@ SHOWN = 5
 
 def tell_found(found: Found, data: DataModule) -> None:
     """Items, shape, range, labels, split, what the reader decided, and every file that was left out, and why."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
     shape = " x ".join(map(str, signature.raw_shape))
@@ -41,7 +44,7 @@ def _tell_left_out(console: Console, left_out: list[LeftOut]) -> None:
     if left_out:
         console.print(f"  left out {len(left_out)}:")
     for name, reason in left_out[:SHOWN]:
-        console.print(f"    {name}: {reason}", markup=False)
+        console.print(f"    {name}: {reason}")
     if len(left_out) > SHOWN:
         console.print(f"    … and {len(left_out) - SHOWN} more, listed in left_out.txt in the run directory")
 
@@ -60,7 +63,7 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     for name in metrics:
         if is_beside(name) and name not in placed:
             table.add_row(name, number(metrics[name]), "")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def collapse_warning(active_units: int, dims: int) -> str | None:

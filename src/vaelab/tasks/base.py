@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +13,9 @@ import torch
 from torch import Tensor
 
 from vaelab.data.sources.base import Reader
+from vaelab.data.writers import whole
 from vaelab.errors import UserError
+from vaelab.figures.style import png
 from vaelab.run import Run, build_source, write_json
 from vaelab.variants.base import VAE
 
@@ -37,31 +42,57 @@ class Output:
 
     def array(self, name: str, values: Tensor) -> None:
         """Write `name.npy`."""
-        np.save(self.path(f"{name}.npy"), values.detach().cpu().numpy())
+        with self.file(f"{name}.npy") as path:
+            np.save(path, values.detach().cpu().numpy())
 
     def figure(self, name: str, figure: Figure | None) -> None:
         """Write `name.png`, if there is a figure."""
         if figure is not None:
-            figure.savefig(self.path(f"{name}.png"), dpi=150)
+            with self.file(f"{name}.png") as path:
+                path.write_bytes(png(figure))
 
     def sounds(self, name: str, variant: VAE, x: Tensor, level: Tensor | None = None) -> None:
         """Write `name_000.wav`, … where the data are sound."""
         for k, sound in enumerate(variant.sounds(x, level)):
             import soundfile
 
-            soundfile.write(self.path(f"{name}_{k:03d}.wav"), sound.wave.numpy(), sound.sample_rate)
+            with self.file(f"{name}_{k:03d}.wav") as path:
+                soundfile.write(path, sound.wave.numpy(), sound.sample_rate)
 
     def numbers(self, values: dict[str, Any]) -> None:
         """Write `metrics.json`."""
-        write_json(self.path("metrics.json"), values)
+        write_json(self._place("metrics.json"), values)
+        print(self.folder / "metrics.json")
+
+    @contextmanager
+    def table(self, name: str) -> Iterator[Any]:
+        """A csv writer whose rows become `name.csv`."""
+        # Names that are no text in UTF-8 are written as they are told.
+        with (
+            self.file(f"{name}.csv") as path,
+            path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            yield csv.writer(file)
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """Where to write what becomes the file of this name, whole or not at all; it is told when it is there."""
+        with whole(place := self._place(name)) as path:
+            yield path
+        print(place)
 
     def path(self, name: str) -> Path:
-        """Where a file of this name goes: in the folder, made if need be, and told."""
+        """Where a file of this name grows, told before there is anything in it."""
+        place = self._place(name)
+        print(place)
+        return place
+
+    def _place(self, name: str) -> Path:
+        """In the folder, which is made if need be."""
         if self.fresh:
             self.folder, self.fresh = _made(self.folder), False
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        print(path)
         return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,17 +59,18 @@ class Denoise:
             import soundfile
 
             rate = soundfile.info(file.expanduser()).samplerate
-            soundfile.write(out.path(f"{name}.wav"), traces[0].T.numpy(), rate, subtype="FLOAT")
+            with out.file(f"{name}.wav") as path:
+                soundfile.write(path, traces[0].T.numpy(), rate, subtype="FLOAT")
             return
         table = laid_out(traces.numpy(), axes, SIGNALS)
         if table.ndim > 2 or file.expanduser().is_dir() or is_arrays(file.expanduser()):
             out.array(name, torch.from_numpy(table))
         else:
-            np.savetxt(out.path(f"{name}.csv"), table, delimiter=",", fmt="%.8g")
+            with out.file(f"{name}.csv") as path:
+                np.savetxt(path, table, delimiter=",", fmt="%.8g")
 
     def _write_certainty(self, out: Output, certainty: Tensor) -> None:
-        with out.path(f"{Path(self.file).stem}_certainty.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
+        with out.table(f"{Path(self.file).stem}_certainty") as writer:
             writer.writerow(["trace", "certainty", "certain"])
             for number, sure in enumerate(certainty.tolist(), start=1):
                 writer.writerow([number, f"{sure:.4f}", "yes" if sure >= 0.5 else "no"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,8 +44,7 @@ class Embed:
 
     def _table(self, out: Output, codes: Tensor, labels: Tensor | None, names: tuple[str, ...]) -> None:
         """Item (its number in the split), class, and the code's numbers."""
-        with out.path("codes.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
+        with out.table("codes") as rows:
             rows.writerow(["item", "label", *(f"z{k + 1}" for k in range(codes.shape[1]))])
             for item, code in enumerate(codes.tolist()):
                 label = "" if labels is None else class_name(int(labels[item]), names)

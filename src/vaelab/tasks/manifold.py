@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 from vaelab.objectives.latents import Gaussian
 from vaelab.run import Run
 from vaelab.tasks.base import Output
@@ -38,6 +39,7 @@ class Manifold:
                 f"task=manifold maps two Gaussian dimensions, and this run has latent={name} latent.dim={latent.dims}: "
                 "train one with latent=gaussian latent.dim=2"
             )
+        check_size(NUMBER * self.n**2 * math.prod(run.variant.shape), "task.n")
         decoded = run.variant.decode(even_codes(self.n).flatten(0, 1))
         out.array("manifold", run.variant.codec.decode(decoded).unflatten(0, (self.n, self.n)))
         side = evenly(self.n, SHOWN)

@@ -1,9 +1,11 @@
 """New items from nothing: codes from a density, decoded."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 
+from vaelab.memory import NUMBER, check_size
 from vaelab.objectives.densities import Density, sample_codes
 from vaelab.run import Run
 from vaelab.tasks.base import Output
@@ -26,6 +28,7 @@ class Prior:
     def __call__(self, run: Run, out: Output) -> None:
         """Write `samples.npy`, `samples.png` and, of sound, each as wav."""
         variant = run.variant
+        check_size(NUMBER * self.n * math.prod(variant.shape), "task.n")
         codes = None
         if self.density in ("gmm", "posterior"):
             codes = variant.codes(run.data().loader("train"), FITTED_ON)

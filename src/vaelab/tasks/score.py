@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -95,8 +94,7 @@ class Score:
 
     def _table(self, run: Run, out: Output, scores: dict[str, Tensor], labels: Tensor | None) -> None:
         columns = [values.tolist() for values in scores.values()]
-        with out.path("scores.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
+        with out.table("scores") as rows:
             rows.writerow(["item", "label", *scores])
             for item, values in enumerate(zip(*columns, strict=True)):
                 label = "" if labels is None else class_name(int(labels[item]), run.signature.label_names)

@@ -88,7 +88,8 @@ class Traverse:
         frames = [Image.fromarray(frame) for frame in traversal_frames(drawn, names)]
         if not isinstance(run.variant.latent, Circle):
             frames += frames[-2:0:-1]  # and back, for a loop without a jump
-        frames[0].save(out.path("traversal.gif"), save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+        with out.file("traversal.gif") as path:
+            frames[0].save(path, save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
 
 
 @torch.inference_mode()

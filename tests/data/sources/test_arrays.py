@@ -84,8 +84,8 @@ def test_a_damaged_member_of_an_npz_hurts_only_who_asks_for_it(tmp_path):
 def test_an_array_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, name, monkeypatch):
     (np.save if name.endswith("npy") else np.savez)(tmp_path / name, np.zeros((100, 100)))
     (array,) = stored_arrays(tmp_path / name).items()
-    monkeypatch.setattr("vaelab.data.memory.free_memory", lambda: 1000)
-    with pytest.raises(UserError, match="GiB of memory"):
+    monkeypatch.setattr("vaelab.memory.available", lambda: 1000)
+    with pytest.raises(UserError, match="KiB of memory"):
         load_array(tmp_path / name, *array)
 
 

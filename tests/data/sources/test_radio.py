@@ -142,3 +142,9 @@ def test_templates_with_polarisations_last_are_read_when_it_is_said(tmp_path):
         read_templates(tmp_path / "a.npy", RATE, 500, RATE)
     turned = read_templates(tmp_path / "a.npy", RATE, 500, RATE, axes=["items", "time", "channels"])
     assert turned.pulses.equal(read_templates(tmp_path / "b.npy", RATE, 500, RATE).pulses)
+
+
+def test_a_rate_beyond_reason_is_told_before_memory_is_taken(tmp_path):
+    np.save(tmp_path / "fine.npy", np.random.default_rng(0).normal(size=(2, 100)))
+    with pytest.raises(UserError, match=r"^\S+fine\.npy: row 1 has 3\.6e\+14 samples a second[^\n]*templates_rate"):
+        Radio(traces=5, templates=str(tmp_path / "fine.npy"), templates_rate=3.6e14).load()

@@ -222,6 +222,6 @@ def test_plain_and_careful_reading_agree(tmp_path):
 
 def test_a_table_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     file = write(tmp_path / "a.csv", *ROWS)
-    monkeypatch.setattr("vaelab.data.memory.free_memory", lambda: 1000)
-    with pytest.raises(UserError, match=r"a\.csv takes [^\n]* GiB of memory and [^\n]* are free[^\n]*$"):
+    monkeypatch.setattr("vaelab.memory.available", lambda: 1000)
+    with pytest.raises(UserError, match=r"a\.csv takes [^\n]* KiB of memory, and [^\n]* are free[^\n]*$"):
         read_text(file)

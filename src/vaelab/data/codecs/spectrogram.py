@@ -11,7 +11,9 @@ from torch.nn.functional import pad
 from vaelab.data.codecs.base import Codec, Encoded
 from vaelab.data.codecs.checks import require_finite
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 
+LONGEST = 2**20  # samples in a frame
 CHUNK = 2  # items: larger ones leave the processor's cache and are slower
 SILENCE = 1e-14  # power that counts as nothing
 DB = 10 / math.log(10)
@@ -31,10 +33,10 @@ class SpectrogramCodec(Codec):
     def __init__(self, n_fft: int = 512, hop_length: int = 128, floor_db: float = 80.0, iterations: int = 60) -> None:
         """Raise `UserError` if frames are odd or overlap by less than half, or the floor is no depth."""
         super().__init__()
-        if n_fft < 2 or n_fft % 2 or not 0 < hop_length <= n_fft // 2 or floor_db <= 0:
+        if not 2 <= n_fft <= LONGEST or n_fft % 2 or not 0 < hop_length <= n_fft // 2 or floor_db <= 0:
             raise UserError(
                 f"n_fft={n_fft} hop_length={hop_length} floor_db={floor_db}: "
-                "give an even n_fft, a hop_length of at most its half, and a floor above 0"
+                f"give an even n_fft up to {LONGEST:,}, a hop_length of at most its half, and a floor above 0"
             )
         self.n_fft, self.hop_length = n_fft, hop_length
         self.floor_db, self.iterations = floor_db, iterations
@@ -56,6 +58,7 @@ class SpectrogramCodec(Codec):
         if raw.shape[1] != 1:
             raise UserError(f"{raw.shape[1]} channels of sound: mix them to one")
         shape = (len(raw), 1, self.n_fft // 2, 1 + raw.shape[-1] // self.hop_length)
+        check_size(NUMBER * math.prod(shape), "dataset.codec.n_fft over dataset.codec.hop_length")
         # numpy asks for memory in large pages, torch in small ones, which take as long to get as the transform.
         x = torch.from_numpy(np.empty(shape, np.float32)).to(raw)
         levels = raw.new_empty(len(raw)) if level is None else level.to(raw)

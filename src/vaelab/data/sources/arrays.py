@@ -11,9 +11,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from vaelab.data.memory import require_honest_size, require_memory
 from vaelab.data.sources.files import existing_file
 from vaelab.errors import UserError
+from vaelab.memory import require_honest_size, require_memory
 
 ARRAYS = frozenset({".npy", ".npz"})
 GZIP = b"\x1f\x8b"

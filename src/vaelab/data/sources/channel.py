@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vaelab.data.items import Items
+from vaelab.memory import NUMBER, check_size
 from vaelab.metrics.channel import rms_delay_spread
-from vaelab.simulators.channel import Profile, simulate_channels
+from vaelab.simulators.channel import BLOCK, Profile, simulate_channels
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Channel:
         Factors: `delay_spread` in s, of the expected power, `angular_spread` in degrees and, with a direct path,
         `k_factor_db`. Raises `UserError` if a setting is outside its range.
         """
+        numbers = self.channels * 2 * self.antennas * self.taps + BLOCK * self.antennas**2
+        check_size(NUMBER * numbers, "dataset.channels", "dataset.antennas", "dataset.taps")
         found = simulate_channels(
             self.channels,
             profile=self.profile,

@@ -12,6 +12,7 @@ from vaelab.data.items import Items, Signature
 from vaelab.data.sources.audio_folder import chunk_length, chunked, read_recording
 from vaelab.data.sources.files import set_labels
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 from vaelab.seeding import stream_seed
 from vaelab.simulators.genres import Genre, genre_clip
 
@@ -43,6 +44,8 @@ class Genres:
         """
         if self.clips < 1 or self.clip_seconds <= 0:
             raise UserError(f"clips={self.clips} clip_seconds={self.clip_seconds}: both must be above 0")
+        numbers = self.clips * self.clip_seconds * self.sample_rate
+        check_size(NUMBER * numbers, "dataset.clips", "dataset.clip_seconds", "dataset.sample_rate")
         length = chunk_length(self.chunk_seconds, self.sample_rate)
         chunks = [chunked(self._clip(k), length) for k in range(self.clips)]
         clip = np.repeat(np.arange(self.clips), [len(cut) for cut in chunks])

@@ -13,9 +13,11 @@ from vaelab.data.sources.axes import Axes
 from vaelab.data.sources.files import attempt, existing_file, files_under, name_in
 from vaelab.data.sources.signal_table import read_table, read_with_axes
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 from vaelab.simulators.radio import HIGH, LOW, Noise, antenna_response, simulate_traces
 
 COREAS = frozenset({".dat"})
+LONGEST = 2**24  # samples
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Radio:
         Traces of one row or file of templates are one group. Raises `UserError` if a setting is outside its range, or
         the templates cannot be used.
         """
+        # Clean and noisy.
+        check_size(NUMBER * 2 * self.traces * self.samples, "dataset.traces", "dataset.samples")
         law = (float(self.snr[0]), float(self.snr[1])) if isinstance(self.snr, Sequence) else self.snr
         own = None
         if self.templates is not None:
@@ -128,7 +132,8 @@ def read_templates(
         axes: which axis of a table is which, out of items, channels and time; None: read from the shape.
 
     Raises:
-        UserError: if the file or folder cannot be read, a pulse is longer than a trace, or no pulse is left.
+        UserError: if the file or folder cannot be read, a pulse is longer than a trace or too finely sampled, or none
+            is left.
     """
     where = Path(path).expanduser()
     is_coreas = where.is_dir() or where.suffix.lower() in COREAS
@@ -140,6 +145,11 @@ def read_templates(
             raise UserError(
                 f"{where}: {name} lasts {length * 1e6:.3g} µs, a trace {longest * 1e6:.3g}: raise dataset.samples, or "
                 "check dataset.templates_rate"
+            )
+        if longest * own_rate > LONGEST:
+            raise UserError(
+                f"{where}: {name} has {own_rate:.3g} samples a second, which makes {longest * own_rate:.3g} in the "
+                f"length of a trace, more than {LONGEST:,}: check dataset.templates_rate, or the times in the file"
             )
         recorded = as_recorded(values, own_rate, samples, sample_rate)
         kept = recorded[recorded.any(1)]

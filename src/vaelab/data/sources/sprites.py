@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vaelab.data.items import Items
 from vaelab.errors import UserError
+from vaelab.memory import NUMBER, check_size
 from vaelab.seeding import generator
 from vaelab.simulators.sprites import SHAPES, sprite_factors, sprite_values, sprites
 
@@ -30,6 +31,7 @@ class Sprites:
         """
         if self.items < 1:
             raise UserError(f"items={self.items}: give at least one")
+        check_size(NUMBER * self.items * self.size**2, "dataset.items", "dataset.size")
         factors = sprite_factors(self.items, generator("data", self.seed))
         raw = sprites(**sprite_values(factors), size=self.size)
         return Items("picture", raw, label=factors["shape"], label_names=SHAPES, factors=factors)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from vaelab.data.items import LeftOut
-from vaelab.data.memory import require_memory
 from vaelab.data.sources.files import existing_file
 from vaelab.errors import UserError
+from vaelab.memory import require_memory
 
 HEAD, WIDE = 64, 2**20  # rows from which the table's form is read, fewer where they have so many characters together
 SCORED = 2**15  # characters of a row that tell what parts its cells
