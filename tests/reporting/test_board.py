@@ -46,3 +46,20 @@ def test_pictures_take_two_hundredths_of_a_training_and_a_short_one_has_none(tin
     assert drawn[0] - 1000 == 50  # the first are thought to take one second
     assert len(drawn) > 10 and all(spent <= 0.02 * at for at, spent in spent_at.items() if at > 200)
     trainer.logger.experiment.close()
+
+
+def test_while_training_the_same_draw_from_all_of_the_validation_split_is_shown_each_time(
+    tiny, tmp_path, fifths, monkeypatch
+):
+    run, shown = tiny("digits", "dataset.split=[0.6,0.3,0.1]"), []
+    monkeypatch.setattr(board, "draw", lambda variant, examined: shown.append(examined) or {})
+    pictures = Board(run.data(), every_epochs=1)
+    run.variant.kl = torch.zeros(3)
+    trainer = SimpleNamespace(is_global_zero=True, global_step=1, current_epoch=0, logger=TensorBoardLogger(tmp_path))
+    for _ in range(2):
+        pictures.on_validation_end(trainer, run.variant)
+        assert fifths(run.data(), "val") == (64, 5)
+    assert torch.equal(shown[0].item, shown[1].item)
+    # The figures show the first few of them.
+    assert len(shown[0].head(10).label.unique()) > 4
+    trainer.logger.experiment.close()

@@ -1,6 +1,11 @@
 import pytest
+import torch
 
-from vaelab.reporting.tables import collapse_warning, number, tell_metrics
+from vaelab.data.codecs.picture import PictureCodec
+from vaelab.data.codecs.signal import SignalCodec
+from vaelab.data.items import Items
+from vaelab.data.module import DataModule
+from vaelab.reporting.tables import collapse_warning, number, tell_found, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -26,3 +31,39 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
 
 def test_whole_large_numbers_part_their_thousands():
     assert (number(2000.0), number(0.58512), number(7.0)) == ("2,000", "0.5851", "7")
+
+
+def told(given, capsys, items, codec, **settings):
+    data = DataModule(given(items), codec, **settings)
+    tell_found(data.prepare(), data)
+    return capsys.readouterr().out
+
+
+def test_the_range_is_told_in_the_users_units(given, capsys):
+    raw = torch.linspace(-3000, 5000, 80).view(20, 1, 4)
+    assert "range [-3000, 5000]" in told(given, capsys, Items("signal", raw), SignalCodec())
+    raw = torch.arange(10, 250).to(torch.uint8).view(15, 1, 4, 4)
+    for binarisation in ("none", "dynamic"):
+        assert "range [10, 249]" in told(given, capsys, Items("picture", raw), PictureCodec(binarisation))
+
+
+def rare(classes, fold):
+    names = ("ant", "bee", "cat", "dog", "[old]")
+    label = torch.tensor([names.index(name) for name in classes])
+    return Items("signal", torch.randn(len(label), 1, 4), label=label, label_names=names, fold=torch.tensor(fold))
+
+
+def test_classes_without_a_test_item_are_told(given, capsys):
+    items = rare(["ant", "bee", "[old]", "ant", "ant", "dog"], [0, 0, 0, 1, 2, 1])
+    assert "no item in the split test of bee, dog, [old]\n" in told(given, capsys, items, SignalCodec())
+
+
+def test_nothing_is_said_where_every_class_has_a_test_item_or_none_are_known(given, capsys):
+    items = rare(["ant", "bee", "ant", "ant", "bee"], [0, 0, 1, 2, 2])
+    assert "no item" not in told(given, capsys, items, SignalCodec())
+    assert "no item" not in told(given, capsys, Items("signal", torch.randn(9, 1, 4)), SignalCodec())
+
+
+def test_classes_that_were_not_kept_are_tested_all_the_same_and_nothing_is_said(given, capsys):
+    items = rare(["ant", "bee", "ant", "bee", "ant", "bee"], [0, 0, 1, 1, 2, 2])
+    assert "no item" not in told(given, capsys, items, SignalCodec(), keep=["ant"])

@@ -33,6 +33,7 @@ class Items:
         facts: what holds for all items, name to number (the cycles of a sine wave).
         sample_rate: in Hz, where time has a unit.
         left_out: every file or row that was not used, and why.
+        names: what the user calls each item: its file, and which part of it; None where nothing is known.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Items:
     facts: dict[str, float] = field(default_factory=dict)
     sample_rate: float | None = None
     left_out: list[LeftOut] = field(default_factory=list)
+    names: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.raw)

@@ -63,7 +63,7 @@ class Board(L.Callback):
             writer.add_histogram("val/kl_per_dimension", module.kl, step)
         if self.figures and self._due(trainer.current_epoch + 1):
             began = time.monotonic()
-            examined = module.examine(self.data.loader("val"), ITEMS)
+            examined = module.examine(self.data.loader("val", ITEMS))
             for name, figure in draw(module, examined).items():
                 add_picture(writer, name, png(figure), step)
             add_sounds(writer, module, examined, step)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vaelab.data.items import LeftOut
     from vaelab.data.module import DataModule, Found
 
@@ -15,15 +17,18 @@ SHOWN = 5
 
 
 def tell_found(found: Found, data: DataModule) -> None:
-    """Items, shape, range, labels and split, and every file that was left out, with the reason."""
+    """Items, shape, range in the user's units, labels, split, classes without a test item, files left out and why."""
     console = Console(highlight=False, soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
     shape = " x ".join(map(str, signature.raw_shape))
     encoded = " x ".join(map(str, found.shape))
     console.print(f"found {sum(counts.values()):,} {signature.kind}s of {shape}{rate}; the net sees {encoded}")
-    console.print(f"  range [{found.low:.4g}, {found.high:.4g}]   labels {_labels(data)}")
+    low, high = (end.item() for end in data.items.raw.aminmax())
+    console.print(f"  range [{low:.4g}, {high:.4g}]   labels {_labels(data)}")
     console.print("  split " + "   ".join(f"{name} {count:,}" for name, count in counts.items()))
+    if missing := _untested(data):
+        console.print(f"  no item in the split test of {_listed(missing)}", markup=False)
     _tell_left_out(console, data.items.left_out)
 
 
@@ -31,8 +36,20 @@ def _labels(data: DataModule) -> str:
     names = data.items.label_names
     if data.items.label is None:
         return "none"
-    listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{len(names)}: {listed}"
+    return f"{len(names)}: {_listed(names)}"
+
+
+def _untested(data: DataModule) -> list[str]:
+    """The names of the classes that have items, but none in the test split."""
+    label, names = data.items.label, data.items.label_names
+    if label is None:
+        return []
+    missing = set(label.unique().tolist()) - set(label[data.index["test"]].unique().tolist())
+    return [names[k] if k < len(names) else str(k) for k in sorted(missing)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _tell_left_out(console: Console, left_out: list[LeftOut]) -> None:

@@ -147,3 +147,11 @@ def test_a_recording_of_ones_own_comes_in_the_models_length_and_rate(tmp_path):
         AudioFolder("/nowhere").read(tmp_path / "gone.wav", signature)
     with pytest.raises(UserError, match="trained on a picture"):
         AudioFolder("/nowhere").read(tmp_path / "own.wav", Signature("picture", (1, 8, 8), None, (), {}))
+
+
+def test_every_chunk_has_the_name_of_its_recording(tmp_path):
+    for name, seconds in (("b/long", 2.0), ("a/short", 1.0)):
+        save(tmp_path / f"{name}.wav", tone(seconds))
+    (tmp_path / "a" / "broken.wav").write_bytes(b"no sound")
+    items = AudioFolder(str(tmp_path)).load()
+    assert items.names == ["a/short.wav", "b/long.wav chunk 1", "b/long.wav chunk 2"] and len(items) == 3

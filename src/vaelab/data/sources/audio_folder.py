@@ -19,6 +19,8 @@ from vaelab.data.sources.files import (
     files_under,
     folder_labels,
     in_threads,
+    name_in,
+    numbered,
     set_labels,
     sort_out,
 )
@@ -64,6 +66,7 @@ class AudioFolder:
         items = Items("sound", torch.from_numpy(found["raw"])[:, None], left_out=left_out + broken)
         items.group = torch.from_numpy(np.unique(digests, return_inverse=True)[1][recording])
         items.sample_rate = float(found["sample_rate"])
+        items.names = numbered([name_in(root, paths[k]) for k in recording.tolist()], "chunk")
         labels = recording_labels([paths[k] for k in usable], self.label_from)
         name = dict(zip(usable, labels or [], strict=False))
         return set_labels(items, [name[k] for k in recording.tolist()] if labels else None)

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,6 +71,19 @@ def _walk(root: Path) -> list[Path]:
 def name_in(root: Path, path: Path) -> str:
     """The file's name as the user sees it from the folder."""
     return path.relative_to(root).as_posix()
+
+
+def numbered(names: Sequence[str], part: str) -> list[str]:
+    """The names, those that come more than once with a number.
+
+    >>> numbered(["a.wav", "b.wav", "b.wav"], "chunk")
+    ['a.wav', 'b.wav chunk 1', 'b.wav chunk 2']
+    """
+    times, seen, found = Counter(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} {part} {seen[name]}" if times[name] > 1 else name)
+    return found
 
 
 def attempt(read: Callable[[Path], T], path: Path) -> T | str:

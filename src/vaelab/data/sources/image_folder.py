@@ -19,6 +19,7 @@ from vaelab.data.sources.files import (
     folder_labels,
     groups_of_equals,
     in_threads,
+    name_in,
     require_three,
     set_labels,
     sort_out,
@@ -63,6 +64,7 @@ class ImageFolder:
         require_three(len(usable), root, "pictures", broken)
         group = groups_of_equals([digests[k] for k in usable])
         items = Items("picture", torch.from_numpy(found["raw"]), group=group, left_out=left_out)
+        items.names = [name_in(root, paths[k]) for k in usable]
         return set_labels(items, folder_labels([paths[k] for k in usable]))
 
     def read(self, path: str | Path, signature: Signature) -> Tensor:
