@@ -1,24 +1,29 @@
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
+import time
+import zipfile
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from vaelab.errors import UserError
+from vaelab.errors import TakenError, UserError
 from vaelab.run import (
     FORMAT,
     KEY,
+    check_whole,
     checkpoint_entry,
     claim,
     load_run,
     refuse_taken,
     shared_data,
     stored_config,
+    write_config,
     write_json,
 )
 
@@ -163,13 +168,169 @@ def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path, zipped):
 
 
 @pytest.mark.parametrize("target", ["os.mkdir", "vaelab.data.cache.os.mkdir"])
-@pytest.mark.parametrize("where", ["architecture", "dataset.codec", "optimizer"])
+@pytest.mark.parametrize("where", ["architecture", "dataset.codec", "optimizer", "report", "trainer"])
 def test_a_checkpoint_whose_configuration_names_foreign_code_is_refused_and_runs_nothing(tiny, tmp_path, target, where):
     run = tiny("sine")
     OmegaConf.update(run.config, where, {"_target_": target, "path": str(tmp_path / "ran")}, merge=False)
-    with pytest.raises(UserError, match=rf"^_target_={target} lies outside of vaelab's rooms and is not run$"):
-        load_run(save(run, tmp_path / "x.ckpt"))
+    line = refused(save(run, tmp_path / "x.ckpt"))
+    assert f"names {where}._target_={target}, which vaelab does not offer there" in line
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_writer_of_vaelabs_own_cannot_be_made_to_overwrite_a_file_by_a_checkpoint(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keys = tmp_path / ".ssh" / "authorized_keys"
+    keys.parent.mkdir()
+    keys.write_text("mine")
+    writer = {"_target_": "vaelab.data.writers.NpyWriter", "path": {"_target_": "pathlib.Path", "_args_": [str(keys)]}}
+    piece = {"_target_": "vaelab.data.codecs.picture.PictureCodec"}
+    attack = {"_target_": "vaelab.data.writers.NpyWriter.write", "self": writer, "piece": piece}
+    for place in ("architecture", "latent", "dataset.codec", "beta_schedule"):
+        run = tiny("sine")
+        OmegaConf.update(run.config, place, attack, merge=False)
+        refused(save(run, tmp_path / "x.ckpt"))
+        nested = tiny("sine")
+        OmegaConf.update(nested.config, f"{place}.hidden", attack, force_add=True)
+        refused(save(nested, tmp_path / "x.ckpt"))
+    assert keys.read_text() == "mine"
+
+
+def test_no_file_that_a_checkpoint_names_is_opened_before_its_data_are_needed(tiny, tmp_path, monkeypatch):
+    run = tiny("sine")
+    source = {"_target_": "vaelab.data.sources.signal_table.SignalTable", "file": str(tmp_path / "secret.csv")}
+    run.config.dataset = {**source, "batch_size": 8, "split": [0.8, 0.1, 0.1], "codec": run.config.dataset.codec}
+    path, opened = save(run, tmp_path / "x.ckpt"), []
+    # A hook stays for ever, so it only listens until the model is there.
+    listening = [True]
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if listening and event == "open" else None)
+    loaded = load_run(path)
+    listening.clear()
+    assert str(path) in opened and not any("secret" in name for name in opened)
+    with pytest.raises(UserError, match=r"secret\.csv does not exist"):
+        loaded.data()
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "refers to itself"),
+        ("a: &x 1\nb: 2\n", "refers to itself"),
+        ("seed: ${oc.env:HOME}\n", "asks for what lies outside of it"),
+        ('seed: "\\x24{oc.env:HOME}"\n', "asks for what lies outside of it"),
+        ("seed: !!python/object/apply:os.getcwd []\n", "holds an object"),
+        ("[" * 100 + "]" * 100, "is nested too deeply"),
+        ("a: " + "x" * 2**18, "holds no configuration"),
+        ("- 1\n", "holds no configuration"),
+        ("a: [", "is damaged"),
+        (None, "holds no configuration"),
+        (7, "holds no configuration"),
+    ],
+)
+def test_a_configuration_that_is_not_plain_data_is_refused_at_once(tiny, tmp_path, text, words):
+    assert words in refused(save(tiny("sine"), tmp_path / "x.ckpt", config=text))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("architecture.widths", [2**20]),
+        ("architecture.widths", [2**40]),
+        ("architecture.widths", [1] * 5000),
+        ("latent", {"_target_": "vaelab.objectives.latents.Circle", "dim": 2**40}),
+        ("architecture", {"_target_": "vaelab.nets.lstm.LSTM", "width": 1, "layers": 10**9}),
+        ("dataset.codec", {"_target_": "vaelab.data.codecs.spectrogram.SpectrogramCodec", "n_fft": 2**40}),
+    ],
+)
+def test_sizes_in_a_checkpoint_are_checked_before_memory_is_taken(tiny, tmp_path, key, value):
+    run = tiny("sine")
+    path = tmp_path / "x.ckpt"
+    OmegaConf.update(run.config, key, value, merge=False)
+    save(run, path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    refused(path)
+    assert time.monotonic() - began < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", [2**31, 2**31]),
+        ("shape", [1, 0]),
+        ("shape", [1.5, 32]),
+        ("shape", "abc"),
+        ("shape", None),
+        ("signature", {}),
+        ("signature", None),
+    ],
+)
+def test_a_checkpoint_of_no_possible_data_is_refused(tiny, tmp_path, key, value):
+    assert "it is damaged" in refused(save(tiny("sine"), tmp_path / "x.ckpt", **{key: value}))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": "smell"},
+        {"raw_shape": (1, -3)},
+        {"sample_rate": float("nan")},
+        {"sample_rate": 0},
+        {"label_names": "abc"},
+        {"facts": {"cycles": "three"}},
+        {"facts": None},
+        {"more": 1},
+    ],
+)
+def test_a_signature_that_no_data_have_is_refused(tiny, tmp_path, changed):
+    run = tiny("sine")
+    signature = checkpoint_entry(run.config, run.variant)["signature"] | changed
+    assert "it is damaged" in refused(save(run, tmp_path / "x.ckpt", signature=signature))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_for_every_task(tiny, tmp_path, value):
+    run = tiny("sine")
+    with torch.no_grad():
+        next(run.variant.decoder.parameters()).view(-1)[3] = value
+    assert "hold NaN or infinity" in refused(save(run, tmp_path / "x.ckpt"))
+
+
+def test_a_packed_archive_is_refused_before_it_is_unpacked(tiny, tmp_path):
+    path = save(tiny("sine"), tmp_path / "x.ckpt")
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "y.ckpt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    assert "cannot be read as a checkpoint" in refused(tmp_path / "y.ckpt")
+
+
+OWN_NET = """
+from vaelab.nets.mlp import MLP
+
+class Mine(MLP):
+    pass
+"""
+
+
+def test_an_own_net_is_built_from_a_checkpoint_where_its_module_is_trusted_and_not_before(tiny, tmp_path, monkeypatch):
+    trace = f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()"
+    (tmp_path / "strange_nets.py").write_text(f"{trace}\n{OWN_NET}")
+    run = tiny("sine")
+    run.config.architecture._target_ = "strange_nets.Mine"
+    path = save(run, tmp_path / "x.ckpt")
+    monkeypatch.chdir(tmp_path)
+    assert refused(path).endswith("if you trust who wrote it, add trust=[strange_nets]")
+    assert not (tmp_path / "ran").exists()
+    for trust in (["strange"], ["strange_nets.Mine.more"], ["os"]):
+        with pytest.raises(UserError):
+            load_run(path, trust=trust)
+    assert not (tmp_path / "ran").exists()
+    assert load_run(path, trust=["strange_nets"]).variant.shape == (1, 32)
 
 
 @pytest.mark.parametrize("content", [b"", b"epoch,loss\n1,2\n", b"a: 1\n", b"hello", b"{}", b"(lp0\n.", b"PK\x03\x04"])
@@ -218,13 +379,78 @@ def test_data_of_another_shape_than_the_models_are_refused_in_one_line(tiny, tmp
 def test_a_run_directory_is_taken_once_and_nothing_in_it_is_touched_again(configure, tmp_path):
     directory, config = tmp_path / "a" / "b", configure("sine")
     refuse_taken(directory)
-    claim(directory, config)
-    before = (directory / "config.yaml").read_text()
-    for again in (lambda: refuse_taken(directory), lambda: claim(directory, configure("sine", "seed=5"))):
-        with pytest.raises(UserError, match=r"^[^\n]+ already holds a run: [^\n]+resume=[^\n]+$"):
-            again()
-    assert (directory / "config.yaml").read_text() == before
+    claim(directory)
+    write_config(directory, config)
+    (directory / "left_out.txt").write_text("a row")
+    before = {path: path.read_text() for path in directory.iterdir()}
+    for again in (refuse_taken, claim):
+        with pytest.raises(TakenError, match=r"^[^\n]+ already holds a run: [^\n]+resume=[^\n]+$"):
+            again(directory)
+    assert {path: path.read_text() for path in directory.iterdir()} == before
     assert stored_config(directory) == config
+
+
+def test_of_a_run_that_was_only_begun_the_course_is_taken_away(configure, tmp_path):
+    write_config(tmp_path, configure("sine"))
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard" / "events").write_text("")
+    (tmp_path / "left_out.txt").write_text("a row")
+    (tmp_path / "notes.txt").write_text("the user's own")
+    claim(tmp_path, begun=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "notes.txt"}
+
+
+DAMAGES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"hello",
+    b"seed: 1\n",
+    b"a: [\n",
+    b"\xff\xfe\x00",
+    b"a: b: c",
+    b"%",
+    b"!!python/x 1",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+def test_a_damaged_configuration_is_taken_from_the_checkpoint_and_that_is_told(tiny, tmp_path, capsys, damage):
+    run = tiny("sine")
+    resumed = OmegaConf.to_yaml(OmegaConf.merge(run.config, {"resume": str(tmp_path)}))
+    save(run, tmp_path / "checkpoints" / "last.ckpt", config=resumed)
+    file = tmp_path / "config.yaml"
+    file.write_bytes(damage)
+    assert stored_config(tmp_path) == run.config
+    line = capsys.readouterr().out
+    assert str(file) in line and line.endswith(f"its copy in {tmp_path / 'checkpoints' / 'last.ckpt'} is taken\n")
+    file.unlink()
+    assert stored_config(tmp_path) == run.config
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=repr)
+def test_a_damaged_configuration_without_a_copy_is_refused_in_one_line(tmp_path, damage):
+    (tmp_path / "config.yaml").write_bytes(damage)
+    with pytest.raises(UserError, match=r"^[^\n]+config.yaml[^\n]+no checkpoint has a copy: start a new run$"):
+        stored_config(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "other"), [("last", "best"), ("best", "last")])
+def test_a_damaged_checkpoint_is_told_with_the_remedy(tiny, tmp_path, monkeypatch, name, other):
+    run = tiny("sine")
+    damaged, whole = (tmp_path / "checkpoints" / f"{part}.ckpt" for part in (name, other))
+    monkeypatch.setattr("vaelab.run.RESUMED", ("state_dict",))
+    save(run, damaged)
+    check_whole(tmp_path)
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(
+        UserError, match=rf"^{damaged} cannot be read[^\n]+take it away, and resume= begins the run anew$"
+    ):
+        check_whole(tmp_path)
+    save(run, whole)
+    with pytest.raises(UserError, match=rf"^{damaged} cannot be read[^\n]+{other}.ckpt"):
+        check_whole(tmp_path)
 
 
 def test_a_directory_without_a_run_cannot_be_continued(tmp_path):
@@ -237,3 +463,12 @@ def test_numbers_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "m.json", {"a": object()})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1.5}
+
+
+def test_a_strangers_run_directory_is_not_resumed_and_an_own_one_with_trust(tiny, tmp_path):
+    config = tiny("sine").config
+    config.architecture._target_ = "strange_nets.Mine"
+    write_config(tmp_path, config)
+    with pytest.raises(UserError, match=r"add trust=\[strange_nets\]$"):
+        stored_config(tmp_path)
+    assert stored_config(tmp_path, ["strange_nets"]) == config

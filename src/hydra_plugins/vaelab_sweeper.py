@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vaelab.cli import is_first_process
 from vaelab.errors import UserError
+from vaelab.folder import SWEEP_LOCK, own_folder
 
 # A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
 MOST = 100
@@ -55,10 +56,11 @@ class VaelabSweeper(BasicSweeper):
         """Run all jobs, those behind a failed one, too; or, `dry`, list them.
 
         Raises:
+            TakenError: if another sweep goes through the same folder.
             UserError: if there is no job, or a value is no list of values; and at the end if a job has failed.
         """
-        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
-        loader, callbacks = self.hydra_context.config_loader, self.hydra_context.callbacks
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
         overrides = OverridesParser.create(loader).parse_overrides([*self._parse_config(), *arguments])
         batches = self.split_arguments(_listed(overrides), self.max_batch_size)
         for batch in batches:
@@ -67,11 +69,19 @@ class VaelabSweeper(BasicSweeper):
             for number, job in enumerate(job for batch in batches for job in batch):
                 print(f"{number:>4}  {' '.join(job)}")
             return []
+        with own_folder(self._folder, self._begin, SWEEP_LOCK):
+            return self._launch(batches)
+
+    def _folder(self) -> Path:
         # What time it is, when it is in the name, is asked here for all jobs.
-        folder = Path(self.config.hydra.sweep.dir)
+        return Path(self.config.hydra.sweep.dir)  # type: ignore[union-attr]
+
+    def _begin(self, folder: Path) -> None:
         if is_first_process():
-            folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(self.config, folder / "multirun.yaml")
+
+    def _launch(self, batches: list[list[list[str]]]) -> list[Sequence[JobReturn]]:
+        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
         done: list[Sequence[JobReturn]] = []
         try:
             for batch in batches:
@@ -79,7 +89,9 @@ class VaelabSweeper(BasicSweeper):
             _complain([job for jobs in done for job in jobs])
         except BaseException:
             # Hydra itself tells the callbacks of an end without a failure alone.
-            callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
+            self.hydra_context.callbacks.on_multirun_end(
+                config=self.config, config_name=self.config.hydra.job.config_name
+            )
             raise
         return done
 

@@ -34,6 +34,13 @@ DISK = (
 NO_MEMORY = ("can't allocate memory", "out of memory", "Maximum allowed dimension exceeded")
 # Where processes that Lightning starts for other devices read when the first one began.
 BEGAN = "VAELAB_BEGAN"
+# How many folders named after this second other processes have, read there, too.
+TAKEN = "VAELAB_TAKEN"
+# Options of Hydra's that are followed by a word of their own.
+WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+    "--experimental-rerun",
+)
 UNREAD = 141  # exit status when whoever reads our output went away, as a shell gives it for SIGPIPE
 
 
@@ -77,6 +84,7 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """
     # Hydra then hands every exception on instead of printing it in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = in_order(sys.argv[1:])
     register_resolvers()
     try:
         main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_reporting(job, config_name))()
@@ -89,6 +97,18 @@ def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
         fail(str(mistake), mistake.status)
     except KeyboardInterrupt:
         fail("interrupted", status=130)
+
+
+def in_order(words: list[str]) -> list[str]:
+    """The command line's words with the overrides last, which argparse wants to stand together."""
+    last = [_is_override(word, option) for word, option in zip(words, ["", *words], strict=False)]
+    return [word for _, word in sorted(zip(last, words, strict=True), key=lambda pair: pair[0])]
+
+
+def _is_override(word: str, option: str) -> bool:
+    """Whether a word, behind this other one, is neither an option nor its value."""
+    is_value = option in WITH_VALUE or (option in ("--info", "-i") and "=" not in word)
+    return not word.startswith("-") and not is_value
 
 
 def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:
@@ -151,12 +171,25 @@ def fail(line: str, status: int = 1) -> None:
 
 
 def register_resolvers() -> None:
-    """`${either:a,b}`: a if it is given, else b. `${began:FORMAT}`: when the command began, in all its processes."""
+    """`${either:a,b}`: a if it is given, else b. `${began:FORMAT}`: when the command began, in all its processes.
+
+    Of names that other processes took in the same second it is the next free one: `…_2`, `…_3`.
+    """
     OmegaConf.register_new_resolver("either", lambda first, second: first or second, replace=True)
     if is_first_process() or BEGAN not in os.environ:
-        os.environ[BEGAN] = str(time.time())
+        os.environ |= {BEGAN: str(time.time()), TAKEN: "0"}
     began = time.localtime(float(os.environ[BEGAN]))
-    OmegaConf.register_new_resolver("began", lambda form: time.strftime(form, began), replace=True)
+
+    def name(form: str) -> str:
+        taken = int(os.environ[TAKEN])
+        return time.strftime(form, began) + (f"_{taken + 1}" if taken else "")
+
+    OmegaConf.register_new_resolver("began", name, replace=True)
+
+
+def count_names(by: int) -> None:
+    """Let `${began:…}` give names that many further on."""
+    os.environ[TAKEN] = str(int(os.environ[TAKEN]) + by)
 
 
 def is_first_process() -> bool:

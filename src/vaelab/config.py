@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pkgutil
+import sys
 import types
 import typing
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeVar, Union, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -17,8 +19,11 @@ from vaelab.errors import UserError
 
 # What torch and numpy take for a whole number is below, and what numpy takes for a seed.
 LARGEST, SEEDS = 2**63, 2**32
-# Where objects that a checkpoint names may come from: a checkpoint must not be able to run anything else.
-ROOMS = ("vaelab.data.", "vaelab.nets.", "vaelab.objectives.", "vaelab.variants.", "vaelab.tasks.")
+CHOOSE = "choose an entry of the group, or name a class of your own that does what is asked"
+# What every protocol has of itself.
+OF_PROTOCOLS = ("__init__", "__subclasshook__")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -40,6 +45,7 @@ class TrainSettings:
     seed: int
     threads: int | None
     resume: str | None
+    trust: list[str]
 
 
 @dataclass
@@ -67,6 +73,7 @@ class SampleSettings:
     out: str | None
     device: str
     threads: int | None
+    trust: list[str]
 
 
 def config_dir() -> Path:
@@ -76,25 +83,19 @@ def config_dir() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "configs"
 
 
-def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
-    """The object that a configuration node names, made by Hydra after its settings were checked.
+def build(config: DictConfig, interface: type[T], *args: Any, **kwargs: Any) -> T:
+    """The object that a configuration node names, made by Hydra after its target and settings were checked.
 
     Raises:
-        UserError: for a node without a target, or one outside of vaelab's rooms, an unknown setting, one of the wrong
-            type, or one that the object itself refuses.
+        UserError: for a node without a target, or one that does not implement `interface`, an unknown setting, one of
+            the wrong type, or one that the object itself refuses.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    check_targets(config)
-    if "_target_" not in config:
-        raise UserError(f"{config._get_full_key(None)} has no _target_: choose an entry of the group")
-    if config.get("_partial_"):
-        # Hydra's own partial asks its policy anew at every call, which takes longer than a schedule.
-        settings = {key: value for key, value in _plain(config).items() if not key.startswith("_")}
-        return functools.partial(_target(config._target_, ""), *args, **settings, **kwargs)
+    _check_object(config, interface)
     try:
-        return instantiate(config, *args, _convert_="all", **kwargs)
+        return cast("T", instantiate(config, *args, _convert_="all", **kwargs))
     except InstantiationException as error:
         # Hydra wraps what a constructor refuses, once for each node on the way to it.
         cause: BaseException | None = error
@@ -105,41 +106,113 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
         raise
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
-    return typing.cast("dict[str, Any]", OmegaConf.to_object(config))
+def bind(config: DictConfig, interface: type[T]) -> T:
+    """The function that a configuration node names, with its settings bound.
 
-
-def check_targets(node: Any, path: str = "") -> None:
-    """Check every `_target_` below a node, and the types of the settings beside it.
+    `interface` is a protocol of a call, whose parameters are the function's first ones.
 
     Raises:
-        UserError: naming the setting by its path.
+        UserError: as `build`, and for a node that does not say `_partial_: true`.
     """
-    if isinstance(node, ListConfig):
-        for item in node:
-            check_targets(item, path)
-    elif isinstance(node, DictConfig):
-        for key in node:
-            check_targets(node[key], f"{path}.{key!s}" if path else str(key))
-        if "_target_" in node:
-            check_settings(_target(node._target_, path), node)
+    place = _place(config)
+    function, asked = find_target(config), _parameters(interface.__call__)[1:]
+    if not _takes(function, asked):
+        raise UserError(f"{place}._target_={config._target_} is no function of ({', '.join(asked)}): {CHOOSE}")
+    if config.get("_partial_") is not True:
+        raise UserError(f"{place} names a function, whose settings are bound: give {place}._partial_=true")
+    check_settings(function, config)
+    settings = {key: value for key, value in _plain(config).items() if not key.startswith("_")}
+    # Hydra's own partial asks its policy anew at every call, which takes longer than a schedule.
+    return cast("T", functools.partial(function, **settings))
 
 
-def _target(name: str, path: str) -> Any:
-    from hydra.utils import get_object
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return cast("dict[str, Any]", OmegaConf.to_object(config))
 
-    outside = UserError(f"_target_={name} lies outside of vaelab's rooms and is not run")
-    # Looking for an object imports its module, and an import runs code.
-    if not str(name).startswith(ROOMS):
-        raise outside
+
+def _place(node: DictConfig) -> str:
+    return str(node._get_full_key(None)) or "this node"
+
+
+def _check_object(node: DictConfig, interface: type) -> None:
+    """Check what a node, and those below it that are objects, name, and their settings. Raises `UserError`."""
+    place = _place(node)
+    found = find_target(node)
+    if not implements(found, interface):
+        raise UserError(f"{place}._target_={node._target_} is no class of the interface {_name(interface)}: {CHOOSE}")
+    for key in map(str, node):
+        if key.startswith("_") and key != "_target_":
+            raise UserError(f"there is no setting {place}.{key}: {place} is an object, with its settings by name")
+    check_settings(found, node)
+    hints = _hints(found.__init__)
+    for key, value in ((str(key), value) for key, value in node.items()):
+        hint = hints.get(key)
+        if isinstance(value, DictConfig) and "_target_" in value and _is_interface(hint):
+            _check_object(value, cast("type", hint))
+        elif _holds_target(value):
+            raise UserError(f"{node._get_full_key(key)} takes plain values, no object")
+
+
+def find_target(node: DictConfig) -> Any:
+    """The class or function that a node names, which imports its module; own modules may lie in the current folder.
+
+    Raises:
+        UserError: if there is no name, or nothing of that name.
+    """
+    place = _place(node)
+    name = node.get("_target_")
+    if not isinstance(name, str):
+        raise UserError(f"{place} has no _target_: choose an entry of the group")
+    here = str(Path.cwd())
+    if not name.startswith("vaelab.") and here not in sys.path:
+        sys.path.append(here)
     try:
-        found = get_object(name)
-    except Exception as error:
-        raise UserError(f"{path}._target_={name} cannot be found: {str(error).splitlines()[0]}") from error
-    # The object's own home counts, not only the way to it: vaelab.data.loader.torch.load must not pass.
-    if not (getattr(found, "__module__", None) or "").startswith(ROOMS):
-        raise outside
-    return found
+        return pkgutil.resolve_name(name)
+    except Exception as error:  # the user's own module may fail in every way there is
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(f"{place}._target_={name} cannot be found: {reason}") from error
+
+
+def implements(found: Any, interface: type) -> bool:
+    """Whether an object is a class of the interface: derived from it, or of a protocol, with its methods."""
+    if not inspect.isclass(found) or inspect.isabstract(found) or found is interface:
+        return False
+    if not getattr(interface, "_is_protocol", False):
+        return issubclass(found, interface)
+    methods = {name: m for name, m in vars(interface).items() if inspect.isfunction(m) and name not in OF_PROTOCOLS}
+    return all(_takes(getattr(found, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
+
+
+def _takes(function: Any, asked: list[str], skipped: int = 0) -> bool:
+    """Whether it is a function that begins, after the skipped ones, with these parameters."""
+    return inspect.isfunction(function) and _parameters(function)[skipped : skipped + len(asked)] == asked
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _holds_target(value: Any) -> bool:
+    """Whether a setting holds a target at any depth."""
+    if isinstance(value, DictConfig):
+        return "_target_" in value or any(_holds_target(value._get_node(key)) for key in value)
+    return isinstance(value, ListConfig) and any(_holds_target(item) for item in value)
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    """The types of a function's parameters; none of a user's own whose types cannot be looked up."""
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _is_interface(hint: Any) -> bool:
+    return inspect.isclass(hint) and hint.__module__.startswith("vaelab.")
+
+
+def _name(interface: type) -> str:
+    return f"{interface.__module__}.{interface.__qualname__}"
 
 
 def check_settings(target: Any, node: DictConfig) -> None:
@@ -149,7 +222,7 @@ def check_settings(target: Any, node: DictConfig) -> None:
         UserError: naming the setting.
     """
     function = target.__init__ if inspect.isclass(target) else target
-    hints = typing.get_type_hints(function)
+    hints = _hints(function)
     known = list(inspect.signature(target).parameters)
     for key, value in node.items():
         full = node._get_full_key(key)
@@ -184,8 +257,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint in (str, bool, type(None)):
         return isinstance(value, hint)
-    # An object of vaelab's is described by the settings that it is built from.
-    if getattr(hint, "__module__", "").startswith(ROOMS):
+    # An object is described by the settings that it is built from.
+    if _is_interface(hint):
         return isinstance(value, dict)
     return origin is None and hint not in (list, tuple)
 
@@ -203,7 +276,7 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(option) for option in arguments)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
-    if origin is dict or getattr(hint, "__module__", "").startswith(ROOMS):
+    if origin is dict or _is_interface(hint):
         return "a group of settings: change one of them"
     if origin is tuple:
         return f"a list of {len(arguments)}, each {_words(arguments[0])}"

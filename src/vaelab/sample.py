@@ -29,13 +29,13 @@ def sample(config: DictConfig) -> None:
 
     from vaelab.config import SampleSettings, build, check_settings
     from vaelab.run import load_run, set_threads
-    from vaelab.tasks.base import Output
+    from vaelab.tasks.base import Output, Task
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     check_settings(SampleSettings, config)
     set_threads(config.threads)
-    task = build(config.task)
-    loaded = load_run(Path(config.run).expanduser(), pick_device(config.device))
+    task = build(config.task, Task)
+    loaded = load_run(config.run, pick_device(config.device), config.trust)
     hydra = HydraConfig.get()
     name = f"{hydra.runtime.choices['task']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
     folder = Path(config.out).expanduser() if config.out else loaded.directory / "samples" / name

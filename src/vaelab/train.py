@@ -8,17 +8,20 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import json
 import logging
 import math
 import os
+import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from vaelab.cli import is_first_process, program
+from vaelab.cli import as_mistake, is_first_process, program
 from vaelab.errors import Interrupted, UserError
+from vaelab.folder import Opened, is_done, last_checkpoint, open_run, output_dir, overrides_of
 
 if TYPE_CHECKING:
     import lightning as L
@@ -34,7 +37,7 @@ OWN = ("callbacks", "logger", "default_root_dir")
 # What counts something, and so is at least one.
 COUNTS = (
     *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
-    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps"),
+    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps", "trainer.num_nodes", "accelerator.num_nodes"),
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
@@ -50,18 +53,22 @@ def train(config: DictConfig) -> float:
 
     The greater the better: of an error it is minus that. It is nan of a sweep's job that was done before.
     """
-    if left_at() == "done":
-        from hydra.core.hydra_config import HydraConfig
-
-        print(f"done before: {HydraConfig.get().runtime.output_dir}")
+    if is_done(config):
+        print(f"done before: {output_dir()}")
         return math.nan
     import_frameworks()
+    with open_run(config) as run:
+        return train_in(run)
+
+
+def train_in(run: Opened) -> float:
+    """Train in a directory that is this process's own; the best validation score comes back."""
     from lightning import seed_everything
 
     from vaelab.run import build_variant, set_threads, shared_data
 
+    directory, config = run.directory, run.config
     quieten_lightning()
-    directory, config = open_run(config)
     check_plain(config)
     seed_everything(config.seed, workers=True, verbose=False)
     set_threads(config.threads)
@@ -72,9 +79,11 @@ def train(config: DictConfig) -> float:
     trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
     acceleration.check(trainer.strategy.root_device)
-    write_down(found, data, directory, config)
+    write_down(found, data, run)
     with acceleration.of(variant, trainer.strategy.root_device):
         seconds = fit(trainer, variant, data, directory, config.resume)
+    # Nothing may have been left to train.
+    keep_changes(directory, config)
     report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
@@ -104,55 +113,6 @@ def look_for_gpus_once() -> None:
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
-def left_at() -> Literal["done", "cut", "begun", None]:
-    """How far a sweep's job came before, in the folder that it has now: with a checkpoint it was `cut`, else `begun`.
-
-    None if it was not there, or other settings were.
-    """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    hydra = HydraConfig.get()
-    directory = Path(hydra.runtime.output_dir)
-    if hydra.mode != RunMode.MULTIRUN or sorted(overrides_of(directory)) != sorted(hydra.overrides.task):
-        return None
-    if (directory / "metrics.json").is_file():
-        return "done"
-    return "cut" if (directory / "checkpoints" / "last.ckpt").is_file() else "begun"
-
-
-def overrides_of(directory: Path) -> list[str]:
-    """What a run changed, as its command line said it; nothing where there is no run."""
-    file = directory / "provenance.json"
-    return json.loads(file.read_text())["overrides"] if file.is_file() else []
-
-
-def open_run(config: DictConfig) -> tuple[Path, DictConfig]:
-    """The run directory and its configuration: a new one, the one to resume, or the one that a sweep goes on with."""
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
-
-    from vaelab.run import refuse_taken, reopen, stored_config
-
-    hydra = HydraConfig.get()
-    directory = Path(hydra.runtime.output_dir)
-    if config.resume:
-        return directory, reopen(directory, list(hydra.overrides.task))
-    left = left_at()
-    if is_first_process():
-        if left == "begun":
-            (directory / "config.yaml").unlink(missing_ok=True)
-        elif left is None:
-            refuse_taken(directory)
-        (directory / "failed.json").unlink(missing_ok=True)
-    if left == "cut":
-        config = stored_config(directory)
-        config.resume = str(directory)
-        return directory, config
-    OmegaConf.resolve(config)
-    return directory, config
-
-
 def check_plain(config: DictConfig) -> None:
     """Check that nothing lacks a value, and the settings that no object is built from. Raises `UserError`."""
     from omegaconf import OmegaConf
@@ -179,25 +139,41 @@ def quieten_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning")
 
 
-def write_down(found: Found, data: DataModule, directory: Path, config: DictConfig) -> None:
+def write_down(found: Found, data: DataModule, run: Opened) -> None:
     """Say what was found and where the run goes, and write down where it comes from."""
-    from hydra.core.hydra_config import HydraConfig
-
     from vaelab.reporting.tables import tell_found
-    from vaelab.run import claim, provenance, write_json
+    from vaelab.run import claim, provenance, write_config, write_json
 
     if not is_first_process():
         return
+    directory, config = run.directory, run.config
     tell_found(found, data)
     print(f"run directory {directory}")
+    overrides = words_of(directory)
     if not config.resume:
-        claim(directory, config)
-    own = [word for word in HydraConfig.get().overrides.task if not word.startswith("resume=")]
-    overrides = list(dict.fromkeys([*(overrides_of(directory) if config.resume else []), *own]))
+        claim(directory, begun=run.left is not None)
     write_json(directory / "provenance.json", provenance(config, found, overrides))
     if data.items.left_out:
         lines = [f"{name}\t{reason}\n" for name, reason in data.items.left_out]
-        (directory / "left_out.txt").write_text("".join(lines))
+        (directory / "left_out.txt").write_text("".join(lines), encoding="utf-8")
+    if not config.resume:
+        # Last of all: from here on there is a run, which all the rest says what it is of.
+        write_config(directory, config)
+
+
+def words_of(directory: Path) -> list[str] | None:
+    """What this run changes: of one that is resumed the words that it was begun with, too; None if they are lost."""
+    from hydra.core.hydra_config import HydraConfig
+
+    words = list(HydraConfig.get().overrides.task)
+    own = [word for word in words if not word.startswith("resume=")]
+    if own == words:
+        return own
+    before = overrides_of(directory)
+    if before is None:
+        print(f"{directory / 'provenance.json'} is damaged: what the run changed is no longer known, and it goes on")
+        return None
+    return list(dict.fromkeys([*before, *own]))
 
 
 def make_acceleration(config: DictConfig) -> Acceleration:
@@ -221,11 +197,12 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
 
     from vaelab.config import check_settings
     from vaelab.loop import BlockLoop
+    from vaelab.processes import check_processes, keep_to_this_machine
     from vaelab.reporting.board import Board
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
-    from vaelab.run import checkpoint_entry, part, write_config
+    from vaelab.run import checkpoint_entry, part
 
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
@@ -242,15 +219,13 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience, strict=False))
     entry = checkpoint_entry(config, variant)
     callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
-    if config.resume and is_first_process():
-        # Not before the checkpoint was found to fit: what it goes on with holds for the next time, too.
-        kept = config.copy()
-        kept.resume = None
-        callbacks.append(LambdaCallback(on_train_start=lambda *_: write_config(directory, kept)))
+    # Not before the checkpoint was found to fit.
+    callbacks.append(LambdaCallback(on_train_start=lambda *_: keep_changes(directory, config)))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
     for key in OWN:
         if key in settings:
             raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
+    check_processes(settings)
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
     logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
@@ -259,6 +234,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
+    keep_to_this_machine(trainer.num_devices, trainer.num_nodes)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
@@ -291,16 +267,14 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
 
     Raises:
         Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
-        UserError: if there is no checkpoint, or it is of a later epoch than the last that is asked for.
+        UserError: if the checkpoint does not fit, or is of a later epoch than the last that is asked for.
     """
     from lightning.pytorch.callbacks import Timer
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-    last = directory / "checkpoints" / "last.ckpt"
-    if resume and not last.is_file():
-        raise UserError(f"{directory} has no checkpoints/last.ckpt to resume from: start a new run")
+    last = last_checkpoint(directory) if resume else None
     try:
-        trainer.fit(variant, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+        trainer.fit(variant, datamodule=data, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{reason} Give more" if "max_epochs=" in reason else reason) from error
@@ -310,6 +284,15 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
             raise
         saved = f"stopped by {stopped_by.name} at step {trainer.global_step} and saved"
         raise Interrupted(f"{saved}; go on with resume={directory}", 128 + stopped_by) from None
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        begun = trainer.checkpoint_callback.has_begun  # type: ignore[union-attr]
+        if last is None or begun or as_mistake(error, "train") is not None:
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"{last} does not fit its run, or is damaged ({type(error).__name__}: {reason}): take it away, and resume= "
+            "goes on from what is left"
+        ) from error
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     return timer.time_elapsed("train")
 
@@ -323,15 +306,44 @@ def report(
 
     from vaelab.reporting.finale import final_report, tell_end
 
-    try:
+    with told_when_stopped(directory):
         tested = evaluate_best(trainer, variant, data, directory)
-    except SystemExit:
-        # Lightning's answer to Ctrl-C; the training itself is done and saved.
-        raise Interrupted(f"stopped in the closing test; have it done with resume={directory}", 130) from None
-    if trainer.is_global_zero:
-        swept = HydraConfig.get().mode == RunMode.MULTIRUN
-        metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)
-        tell_end(directory, variant, metrics, swept=swept)
+        if trainer.is_global_zero:
+            swept = HydraConfig.get().mode == RunMode.MULTIRUN
+            metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)
+            tell_end(directory, variant, metrics, swept=swept)
+
+
+def keep_changes(directory: Path, config: DictConfig) -> None:
+    """Have what a resumed run goes on with hold for the next time, too."""
+    from vaelab.run import write_config
+
+    if config.resume and is_first_process():
+        kept = config.copy()
+        kept.resume = None
+        write_config(directory, kept)
+
+
+@contextmanager
+def told_when_stopped(directory: Path) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end what is done in here with `Interrupted`; the training itself is done and saved."""
+    stopped_by = signal.SIGINT
+
+    def stop(number: int, frame: Any) -> None:
+        nonlocal stopped_by
+        stopped_by = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        # Lightning answers a KeyboardInterrupt with SystemExit.
+        saved = f"stopped by {stopped_by.name} in the closing test and figures, when all was trained and saved"
+        raise Interrupted(f"{saved}; have them done with resume={directory}", 128 + stopped_by) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> dict[str, float]:

@@ -1,4 +1,5 @@
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -89,3 +90,16 @@ def test_equal_files_have_equal_digests_and_one_byte_makes_another(tmp_path):
 def test_without_the_variable_the_cache_is_the_users_own(monkeypatch):
     monkeypatch.delenv("VAELAB_CACHE", raising=False)
     assert "vaelab" in cache_folder().parts
+
+
+def test_what_does_not_last_is_not_kept(folder):
+    read = Reader()
+    for _ in range(2):
+        cached(["x"], read, lambda arrays: "broken" not in arrays["reason"])
+    assert read.calls == 2 and not folder.exists()
+
+
+def test_what_is_no_regular_file_has_no_digest_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    assert file_digests([tmp_path / "pipe", tmp_path / "endless", tmp_path]) == ["", "", ""]

@@ -251,3 +251,15 @@ def test_classes_that_cannot_be_kept_are_refused_in_one_line(module, items, keep
     with pytest.raises(UserError, match=r"^[^\n]+$") as told:
         module(items, keep=keep)
     assert str(told.value).startswith(words)
+
+
+def test_what_the_split_lacks_stands_behind_the_notes_of_the_reader(module):
+    fold = torch.tensor([0] * 30 + [1] * 5 + [2] * 5)
+    items = Items("signal", torch.randn(N, 1, 8), label=(fold == 0).long(), label_names=("a", "b"), fold=fold)
+    items.notes = ["read"]
+    data, _ = module(items)
+    assert data.items.notes == [
+        "read",
+        "1 of 2 classes are missing in the training split: a",
+        "1 of 2 classes are missing in the test split: b",
+    ]

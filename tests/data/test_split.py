@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vaelab.data.items import Items
-from vaelab.data.split import SPLITS, split_items
+from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.errors import UserError
 
 SEEDS = range(40)
@@ -97,3 +97,58 @@ def test_fewer_than_three_independent_groups_are_refused_in_one_line(group):
     n = 2 if group is None else 50
     with pytest.raises(UserError, match=rf"^{n} items in [12] independent groups [^\n]+ give at least 3$"):
         split_items(items(n, group=group), (0.8, 0.1, 0.1), 0)
+
+
+def given_folds(*counts):
+    return torch.arange(3).repeat_interleave(torch.tensor(counts))
+
+
+@pytest.mark.parametrize(
+    ("counts", "filled"), [((90, 0, 10), (80, 10, 10)), ((90, 10, 0), (80, 10, 10)), ((100, 0, 0), (80, 10, 10))]
+)
+def test_a_fold_that_was_not_given_is_drawn_from_training(counts, filled):
+    given = given_folds(*counts)
+    index = split_items(items(100, fold=given), (0.8, 0.1, 0.1), 0)
+    assert_a_partition(index, 100)
+    assert tuple(len(index[name]) for name in SPLITS) == filled
+    for k in (1, 2):
+        if counts[k]:
+            assert torch.equal(index[SPLITS[k]], torch.nonzero(given == k).flatten())
+
+
+def test_what_is_drawn_from_a_given_training_fold_keeps_groups_whole():
+    group = torch.arange(30).repeat_interleave(3)
+    index = split_items(items(90, fold=given_folds(60, 0, 30), group=group), (0.8, 0.1, 0.1), 0)
+    assert set(group[index["train"]].tolist()).isdisjoint(group[index["val"]].tolist()) and len(index["val"]) == 6
+
+
+@pytest.mark.parametrize("counts", [(0, 10, 10), (0, 0, 20)])
+def test_a_given_split_without_training_items_is_refused_in_one_line(counts):
+    with pytest.raises(UserError, match=r"^the given split leaves no item to train on[^\n]+$"):
+        split_items(items(20, fold=given_folds(*counts)), (0.8, 0.1, 0.1), 0)
+
+
+def test_too_few_items_to_draw_a_missing_fold_from_are_refused_in_one_line():
+    with pytest.raises(UserError, match=r"^1 items in 1 independent groups [^\n]+ give at least 2$"):
+        split_items(items(3, fold=given_folds(1, 0, 2)), (0.8, 0.1, 0.1), 0)
+
+
+def test_copies_in_several_folds_of_a_given_split_stay_in_the_last_alone_and_are_told():
+    given = items(8, fold=torch.tensor([0, 0, 0, 0, 1, 1, 2, 2]), group=torch.tensor([0, 1, 2, 3, 1, 4, 2, 4]))
+    index = split_items(given, (0.8, 0.1, 0.1), 0)
+    assert {name: index[name].tolist() for name in SPLITS} == {"train": [0, 3], "val": [4], "test": [6, 7]}
+    assert split_notes(given, index) == ["3 items are copies or parts of held-out ones: left out of the given split"]
+
+
+def test_a_class_that_a_part_lacks_is_told():
+    label = torch.tensor([0, 0, 1, 1, 0, 2])
+    known = items(6, fold=torch.tensor([0, 0, 0, 0, 1, 2]), label=label, label_names=("ant", "bee", "cat"))
+    assert split_notes(known, split_items(known, (0.8, 0.1, 0.1), 0)) == [
+        "1 of 3 classes are missing in the training split: cat",
+        "2 of 3 classes are missing in the test split: ant, bee",
+    ]
+
+
+def test_a_split_with_every_class_on_each_side_has_nothing_to_tell():
+    known = items(6, fold=torch.tensor([0, 0, 1, 1, 2, 2]), label=torch.tensor([0, 1] * 3))
+    assert split_notes(known, split_items(known, (0.8, 0.1, 0.1), 0)) == []

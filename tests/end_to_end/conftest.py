@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,29 @@ class Commands:
         self.forker.wait(10)
         self.forker.stdout.close()
 
-    def _run(self, door, words, cwd=None, cut=None, figures=True, break_at=None, seconds=120, **environment):
+    def start_train(self, *words, **how):
+        """A training that goes on meanwhile; `finish` waits for it."""
+        return self._start("train", words, **how)
+
+    def wait_until_still(self, started, seconds=60):
+        """Wait until a command has stopped itself by SIGSTOP."""
+        end = time.monotonic() + seconds
+        look = ["ps", "-o", "stat=", "-p", str(started[0])]
+        while not subprocess.run(look, capture_output=True, text=True).stdout.startswith("T"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def _run(self, door, words, seconds=120, **how):
+        return self.finish(self._start(door, words, **how), seconds)
+
+    def finish(self, started, seconds=120):
+        """Wait for a command that was started, and tell what became of it."""
+        process, out, err = started
+        status = self._ask({"wait": process, "seconds": seconds})
+        assert status != "too long", f"over {seconds} s: {out.read_text()} {err.read_text()}"
+        return Result(status, out.read_text(), err.read_text())
+
+    def _start(self, door, words, cwd=None, cut=None, figures=True, break_at=None, **environment):
         self.count += 1
         out, err = (self.folder / f"{self.count}.{name}" for name in ("out", "err"))
         settled = any(str(word).startswith(("resume=", "threads=")) for word in words)
@@ -90,10 +113,7 @@ class Commands:
             "stderr": str(err),
             "environment": environment,
         }
-        process = self._ask(order)
-        status = self._ask({"wait": process, "seconds": seconds})
-        assert status != "too long", f"{door} {words} took over {seconds} s"
-        return Result(status, out.read_text(), err.read_text())
+        return self._ask(order), out, err
 
     def _ask(self, order):
         self.forker.stdin.write(json.dumps(order) + "\n")

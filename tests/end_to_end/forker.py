@@ -86,24 +86,39 @@ def fill_with_nan(module):
 
 
 def at_batch(number, act, stage="train"):
-    """Do something with that batch of a stage, counted over all epochs of this process from 1."""
-    from vaelab import loop
+    """Do something when that batch of a stage is done, counted over all epochs of this process from 1.
+
+    Stages without batches: `data` when they are read, `record` when provenance.json is written, `checkpoint` when one
+    is, `figures` when they are drawn.
+    """
+    from vaelab import loop, run
+    from vaelab.data.module import DataModule
+    from vaelab.reporting import finale
+    from vaelab.reporting.checkpoints import WholeFiles
     from vaelab.variants.base import VAE
 
-    name = {"train": "training_step", "validation": "validation_step"}[stage]
-    step, seen = getattr(VAE, name), 0
+    owner, name = {
+        "data": (DataModule, "prepare"),
+        "record": (run, "write_json"),
+        "train": (VAE, "training_step"),
+        "validation": (VAE, "validation_step"),
+        "checkpoint": (WholeFiles, "_write"),
+        "test": (VAE, "test_step"),
+        "figures": (finale, "final_figures"),
+    }[stage]
+    step, seen = getattr(owner, name), 0
     # The shortest blocks: the step after this one already answers.
     loop.BLOCK_SECONDS = 0.0
 
-    def counted(module, *batch):
+    def counted(*given, **named):
         nonlocal seen
-        result = step(module, *batch)
+        result = step(*given, **named)
         seen += 1
         if seen == number:
-            act(module)
+            act(given[0])
         return result
 
-    setattr(VAE, name, counted)
+    setattr(owner, name, counted)
 
 
 if __name__ == "__main__":

@@ -240,6 +240,112 @@ def test_a_sweep_goes_on_with_a_job_that_had_begun_without_a_checkpoint(vaelab, 
     assert measures(tmp_path / "1") == before and not (tmp_path / "1/failed.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("stage", "count"), [("data", 2), ("record", 2), ("train", 12), ("checkpoint", 3), ("figures", 2)]
+)
+def test_a_sweep_killed_at_any_moment_of_a_job_goes_on_with_the_same_words(vaelab, words, tmp_path, stage, count):
+    own = ["-m", "seed=0,1", *words("sine"), f"hydra.sweep.dir={tmp_path}/sweep"]
+    own.append(f"report.figures={str(stage == 'figures').lower()}")
+    assert vaelab.train(*own, cut=(count, signal.SIGKILL, stage)).status == 137
+    done = vaelab.train(*own).done()
+    assert f"done before: {tmp_path}/sweep/0" in done.out
+    assert [(row["job"], row["seed"]) for row in table(tmp_path / "sweep")] == [("0", "0"), ("1", "1")]
+    assert "failed" not in table(tmp_path / "sweep")[0] and not list(tmp_path.rglob("*.lock"))
+    assert (tmp_path / "sweep/1/figures").exists() == (stage == "figures")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "provenance.json", "failed.json", "config.yaml"])
+def test_a_sweep_goes_on_though_what_is_written_about_a_job_is_damaged(vaelab, swept, tmp_path, name):
+    own, folder = swept
+    sweep = shutil.copytree(folder, tmp_path / "sweep")
+    (sweep / "1" / name).write_text("null")
+    vaelab.train(*own, f"hydra.sweep.dir={sweep}", figures=False).done()
+    assert [measures(sweep / job) for job in "01"] == [measures(folder / job) for job in "01"]
+    assert [row["test/elbo"] for row in table(sweep)] == [row["test/elbo"] for row in table(folder)]
+
+
+@pytest.fixture(scope="module")
+def swept(vaelab, words, tmp_path_factory):
+    """The words of a sweep of two jobs, and where it was done."""
+    own, folder = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1"], tmp_path_factory.mktemp("swept") / "sweep"
+    vaelab.train(*own, f"hydra.sweep.dir={folder}", figures=False).done()
+    return own, folder
+
+
+def test_jobs_are_found_in_whatever_folders_the_sweep_puts_them(vaelab, words, tmp_path):
+    # Overrides may stand on both sides of an option.
+    own = [*words("sine"), "trainer.max_epochs=1", "-m", f"hydra.sweep.dir={tmp_path}/sweep"]
+    own.append("hydra.sweep.subdir=seeds/${seed}")
+    vaelab.train(*own, "seed=10,9", figures=False).done()
+    assert [(row["job"], row["seed"]) for row in table(tmp_path / "sweep")] == [("seeds/9", "9"), ("seeds/10", "10")]
+    assert "failed" not in table(tmp_path / "sweep")[0]
+    # Later jobs join the table, and done ones are not done again.
+    more = vaelab.train(*own, "seed=9,8", figures=False).done()
+    assert "seeds/9" in more.out and [row["seed"] for row in table(tmp_path / "sweep")] == ["8", "9", "10"]
+
+
+def test_a_second_sweep_through_a_folder_is_refused_while_the_first_goes_on(vaelab, words, tmp_path):
+    own = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    held = vaelab.start_train(*own, cut=(2, signal.SIGSTOP), figures=False)
+    vaelab.wait_until_still(held)
+    assert f"{tmp_path}/sweep is being written by process {held[0]} on" in vaelab.train(*own).complaint
+    assert f"{tmp_path}/sweep/0 is being written by" in vaelab.train(f"resume={tmp_path}/sweep/0").complaint
+    os.kill(held[0], signal.SIGCONT)
+    vaelab.finish(held).done()
+    assert len(table(tmp_path / "sweep")) == 2
+
+
+@pytest.mark.parametrize("mode", ["run", "sweep"])
+def test_commands_of_the_same_second_number_their_folders(vaelab, words, tmp_path, mode):
+    # The second of these names is a year long.
+    named, below = f"hydra.{mode}.dir={tmp_path}/${{began:%Y}}", "0" if mode == "sweep" else "."
+    own = [*(["-m"] if mode == "sweep" else []), *words("sine"), "trainer.max_epochs=1", named]
+    held = vaelab.start_train(*own, cut=(1, signal.SIGSTOP, "data"), figures=False)
+    vaelab.wait_until_still(held)
+    first = next(tmp_path.iterdir())
+    vaelab.train(*own, "seed=1", figures=False).done()
+    assert (tmp_path / f"{first.name}_2" / below / "metrics.json").is_file()
+    assert not list(first.rglob("config.yaml"))
+    os.kill(held[0], signal.SIGCONT)
+    vaelab.finish(held).done()
+    assert (first / below / "metrics.json").is_file() and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_refused_command_leaves_nothing_of_a_numbered_folder(vaelab, words, tmp_path):
+    named = f"hydra.run.dir={tmp_path}/${{began:%Y}}"
+    vaelab.train(*words("sine"), "trainer.max_epochs=1", named, figures=False).done()
+    assert "latent.dim" in vaelab.train(*words("sine"), named, "latent.dim=-1").complaint
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "status"), [("test", "SIGTERM", 143), ("figures", "SIGTERM", 143), ("figures", "SIGINT", 130)]
+)
+def test_a_signal_in_the_closing_test_or_figures_is_told_with_what_to_do(vaelab, words, tmp_path, stage, name, status):
+    run = tmp_path / "run"
+    cut = (1, getattr(signal, name), stage)
+    stopped = vaelab.train(*words("sine"), f"hydra.run.dir={run}", cut=cut)
+    assert stopped.status == status
+    assert name in stopped.complaint and f"have them done with resume={run}" in stopped.complaint
+    vaelab.train(f"resume={run}", figures=name == "SIGINT").done()
+    assert (run / "metrics.json").is_file() and (run / "figures").exists() == (name == "SIGINT")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("+trainer.num_nodes=2", "nothing here says which the other machines are"),
+        ("+accelerator.num_nodes=2", "nothing here says which the other machines are"),
+        ("+trainer.num_nodes=0", "trainer.num_nodes must be at least 1"),
+        ("accelerator.devices=2147483648", "give at most as many"),
+        ("accelerator.devices='2147483648'", "give at most as many"),
+    ],
+)
+def test_more_machines_or_devices_than_there_are_are_refused_at_once(vaelab, tmp_path, words, told):
+    refused = vaelab.train("accelerator=cpu", words, f"hydra.run.dir={tmp_path}/run", seconds=20)
+    assert told in refused.complaint and not (tmp_path / "run").exists()
+
+
 def test_a_job_that_was_resumed_by_itself_keeps_its_place_in_the_sweep(vaelab, words, tmp_path):
     own = ["-m", "seed=0,1", *words("sine"), "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"]
     vaelab.train(*own, figures=False).done()

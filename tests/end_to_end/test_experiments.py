@@ -135,6 +135,10 @@ FILES = {
         ["dataset=audio_folder", "dataset.root={files}/recordings", "dataset.chunk_seconds=0.25"],
     ),
     "fashion_mnist": ("mnist", ["dataset=fashion_mnist", "dataset.root={files}/idx"]),
+    "image_table": (
+        "images",
+        ["dataset=image_table", "dataset.file={files}/idx/MNIST/raw/t10k-images-idx3-ubyte"],
+    ),
 }
 
 
@@ -158,10 +162,10 @@ def test_an_entry_of_a_group_trains(vaelab, words, tmp_path, entry):
     assert math.isfinite(json.loads((run / "metrics.json").read_text())["test/elbo"])
 
 
-@pytest.mark.parametrize("dataset", ["audio_folder", "fashion_mnist"])
+@pytest.mark.parametrize("dataset", ["audio_folder", "fashion_mnist", "image_table"])
 def test_a_dataset_that_no_experiment_starts_with_trains(vaelab, words, files, tmp_path, dataset):
     experiment, own = FILES[dataset]
-    dropped = ("dataset.clips", "dataset.clip_seconds", "dataset.chunk_seconds", "dataset.root")
+    dropped = ("dataset.clips", "dataset.clip_seconds", "dataset.chunk_seconds", "dataset.root", "dataset.size")
     run = tmp_path / "run"
     done = [word for word in words(experiment) if not word.startswith(dropped)]
     own = [word.format(files=files) for word in own]

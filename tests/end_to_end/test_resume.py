@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import shutil
 import signal
 
 import pytest
@@ -238,13 +240,126 @@ def test_resume_of_a_folder_without_a_run_is_refused(vaelab, tmp_path):
     assert "holds no run" in vaelab.train(f"resume={tmp_path}").complaint
 
 
-def test_resume_of_a_run_without_a_checkpoint_is_refused(vaelab, words, tmp_path):
+SOON = [("data", 1), ("record", 1), ("train", 2)]
+
+
+@pytest.mark.parametrize(("stage", "count"), SOON)
+def test_a_run_killed_before_its_first_checkpoint_begins_anew_with_the_same_words(
+    vaelab, words, uncut, tmp_path, stage, count
+):
+    experiment, own = RECIPES["cosine"]
+    command = [*words(experiment), *own, f"hydra.run.dir={tmp_path / 'run'}"]
+    assert vaelab.train(*command, cut=(count, signal.SIGKILL, stage), figures=False).status == 137
+    again = vaelab.train(*command, figures=False).done()
+    assert ("begins anew" in again.out) == (stage == "train")
+    assert_same_end(tmp_path / "run", uncut("cosine"))
+    pages, uncut_pages = (list((run / "tensorboard").glob("events*")) for run in (tmp_path / "run", uncut("cosine")))
+    assert len(pages) == len(uncut_pages)
+
+
+def test_a_run_without_a_checkpoint_is_begun_anew_by_resume_but_not_by_other_words(vaelab, words, uncut, tmp_path):
+    experiment, own = RECIPES["cosine"]
     run = tmp_path / "run"
-    vaelab.train(*words("sine"), f"hydra.run.dir={run}", cut=(2, signal.SIGKILL), figures=False)
-    assert "start a new run" in vaelab.train(f"resume={run}").complaint
+    command = [*words(experiment), *own, f"hydra.run.dir={run}"]
+    assert vaelab.train(*command, cut=(2, signal.SIGKILL), figures=False).status == 137
+    before = (run / "config.yaml").read_bytes()
+    assert f"begin it anew as it was configured with resume={run}" in vaelab.train(*command, "seed=1").complaint
+    assert (run / "config.yaml").read_bytes() == before
+    assert f"{run} has no checkpoint yet: it begins anew" in vaelab.train(f"resume={run}").done().out
+    assert_same_end(run, uncut("cosine"))
+    assert "report.figures=false" in overrides(run)
 
 
-@pytest.mark.parametrize("change", ["architecture.widths=[8]", "architecture=lstm", "optimizer.lr=1"])
+def test_a_run_killed_between_its_first_two_checkpoints_goes_on_from_the_one_there_is(vaelab, words, uncut, tmp_path):
+    experiment, own = RECIPES["cosine"]
+    run = tmp_path / "run"
+    command = [*words(experiment), *own, f"hydra.run.dir={run}"]
+    assert vaelab.train(*command, cut=(1, signal.SIGKILL, "checkpoint"), figures=False).status == 137
+    assert [path.name for path in (run / "checkpoints").glob("*.ckpt")] == ["best.ckpt"]
+    assert f"continue it with resume={run}" in vaelab.train(*command, figures=False).complaint
+    vaelab.train(f"resume={run}", figures=False).done()
+    assert_same_end(run, uncut("cosine"))
+
+
+def test_a_run_that_failed_in_its_first_step_begins_anew_with_the_same_words(vaelab, words, tmp_path):
+    command = [*words("sine"), "optimizer=adam", f"hydra.run.dir={tmp_path / 'run'}", "trainer.log_every_n_steps=1"]
+    assert "became" in vaelab.train(*command, break_at=1, figures=False).complaint
+    vaelab.train(*command, figures=False).done()
+
+
+def overrides(run):
+    return json.loads((run / "provenance.json").read_text())["overrides"]
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "metrics.json", "config.yaml"])
+@pytest.mark.parametrize("damage", ["", "[]"])
+def test_a_run_goes_on_though_what_is_written_about_it_is_damaged(vaelab, finished, tmp_path, name, damage):
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / name).write_text(damage)
+    told = vaelab.train(f"resume={run}", figures=False).done().out
+    assert (f"{run / name}: " in told or f"{run / name} " in told) == (name != "metrics.json")
+    same(numbers(run), numbers(finished))
+    assert yaml.safe_load((run / "config.yaml").read_text()) == yaml.safe_load((finished / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(vaelab, words, tmp_path_factory):
+    run = tmp_path_factory.mktemp("finished") / "run"
+    vaelab.train(*words("sine"), "optimizer=adam", "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
+    return run
+
+
+def damaged_checkpoint(content, how):
+    entry = torch.load(content, weights_only=True)
+    if how == "empty":
+        content.write_bytes(b"")
+    elif how == "truncated":
+        content.write_bytes(content.read_bytes()[:2000])
+    elif how == "noise":
+        content.write_bytes(torch.randint(256, (5000,), generator=torch.Generator().manual_seed(0)).byte().numpy())
+    else:
+        torch.save({key: value for key, value in entry.items() if key != how}, content)
+
+
+@pytest.mark.parametrize("how", ["empty", "truncated", "noise", "state_dict", "loops", "optimizer_states", "callbacks"])
+def test_a_damaged_checkpoint_is_told_in_one_line_with_the_remedy_that_helps(vaelab, finished, tmp_path, how):
+    run = shutil.copytree(finished, tmp_path / "run")
+    last = run / "checkpoints" / "last.ckpt"
+    damaged_checkpoint(last, how)
+    told = vaelab.train(f"resume={run}", figures=False).complaint
+    assert str(last) in told and "take it away" in told
+    last.unlink()
+    vaelab.train(f"resume={run}", figures=False).done()
+    same(numbers(run), numbers(finished))
+
+
+def test_resume_takes_another_accelerator_whole_and_then_its_settings(vaelab, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    changed = ["accelerator.precision=bf16-mixed", "accelerator=cpu"]
+    vaelab.train(f"resume={run}", *changed, "trainer.max_epochs=2", figures=False).done()
+    stored = yaml.safe_load((run / "config.yaml").read_text())["accelerator"]
+    assert (stored["accelerator"], stored["precision"]) == ("cpu", "bf16-mixed")
+    assert "there is no accelerator=tpus" in vaelab.train(f"resume={run}", "accelerator=tpus").complaint
+
+
+def test_a_run_that_is_trained_cannot_be_resumed_or_begun_until_it_is_killed(vaelab, words, uncut, tmp_path):
+    experiment, own = RECIPES["cosine"]
+    run = tmp_path / "run"
+    command = [*words(experiment), *own, f"hydra.run.dir={run}"]
+    held = vaelab.start_train(*command, cut=(7, signal.SIGSTOP), figures=False)
+    vaelab.wait_until_still(held)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for other in (command, [f"resume={run}"], [*words("sine"), f"hydra.run.dir={run}"]):
+        assert f"{run} is being written by process {held[0]} on " in vaelab.train(*other, figures=False).complaint
+    assert {path: path.read_bytes() for path in before} == before
+    os.kill(held[0], signal.SIGKILL)
+    assert vaelab.finish(held).status == 137
+    vaelab.train(f"resume={run}", figures=False).done()
+    assert_same_end(run, uncut("cosine"))
+    assert not (run / ".lock").exists()
+
+
+@pytest.mark.parametrize("change", ["architecture.widths=[8]", "architecture=lstm", "optimizer.lr=1", "optimizer=adam"])
 def test_resume_refuses_to_change_the_model(vaelab, words, tmp_path, change):
     run = tmp_path / "run"
     vaelab.train(*words("sine"), f"hydra.run.dir={run}", cut=(6, signal.SIGTERM), figures=False)

@@ -98,3 +98,34 @@ def test_the_ceiling_is_taken_from_the_first_items_and_repeats_with_the_seed():
 def test_a_sound_shorter_than_the_window_still_has_a_ceiling():
     ceiling = griffin_lim_ceiling(chirps(1, samples=100), 256, 64, iterations=4)
     assert all(math.isfinite(value) for value in ceiling.values())
+
+
+def test_an_item_of_silence_is_in_no_mean_and_is_counted():
+    x = levels()
+    reconstruction = x + torch.linspace(-6, 6, 6)[:, None, None, None]
+    loud = audio_measures(x, reconstruction)
+    silent = torch.full_like(x[:2], -220.0)
+    measures = audio_measures(torch.cat([x, silent]), torch.cat([reconstruction, silent + 180]))
+    assert measures == loud | {"silent_items": 2}
+
+
+def test_quiet_items_still_count():
+    x = levels()
+    x[0] -= 90
+    assert audio_measures(x, x + 1)["log_spectral_distance_db"] == pytest.approx(1, abs=1e-4)
+    assert "silent_items" not in audio_measures(x, x + 1)
+
+
+def test_baselines_of_data_with_silence_keep_their_size():
+    x = torch.cat([levels(40), torch.full((20, 1, 9, 7), -220.0)])[torch.arange(60).view(2, 30).T.flatten()]
+    measures = audio_baselines(x[:30], x[30:], components=3)
+    assert all(value < 100 for value in measures.values()) and not any("silent" in name for name in measures)
+
+
+def test_measures_of_nothing_but_silence_are_numbers():
+    silent = torch.full((3, 1, 9, 7), -220.0)
+    assert all(value == 0 for value in audio_measures(silent, silent).values())
+    assert griffin_lim_ceiling(torch.zeros(2, 1, 500), 64, 16, iterations=2) == {
+        "ceiling/log_spectral_distance_db": 0,
+        "ceiling/spectral_convergence": 0,
+    }

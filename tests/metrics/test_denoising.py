@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -42,3 +44,32 @@ def test_the_slower_the_signal_the_wider_the_local_filter():
     slow, fast = (torch.sin(2 * torch.pi * f * torch.arange(256) / 256).expand(20, 1, -1) for f in (1, 20))
     widths = best_width(fast + 0.2 * noise, fast), best_width(slow + 0.2 * noise, slow)
     assert widths[0] < widths[1] and set(widths) <= set(WIDTHS)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-24, 1e25, 1e36])
+def test_measures_and_baselines_are_the_same_at_any_scale(size):
+    (noisy, clean), train = world(0), world(1)
+    recovered = 0.9 * clean
+    usual = denoising_measures(noisy, clean, recovered) | denoising_baselines(noisy, clean, *train)
+    scaled = denoising_measures(noisy * size, clean * size, recovered * size)
+    scaled |= denoising_baselines(noisy * size, clean * size, *(x * size for x in train))
+    assert scaled == pytest.approx(usual, abs=1e-4)
+
+
+def test_a_dead_signal_does_not_count():
+    (noisy, clean), train = world(0), world(1)
+    recovered = 0.9 * clean
+    expected = denoising_measures(noisy[1:], clean[1:], recovered[1:])
+    expected |= denoising_baselines(noisy[1:], clean[1:], train[0][1:], train[1][1:])
+    for signals in (noisy, clean, recovered, *train):
+        signals[0] = 0
+    found = denoising_measures(noisy, clean, recovered) | denoising_baselines(noisy, clean, *train)
+    assert found == pytest.approx(expected, abs=1e-6)
+    dead = torch.zeros(3, 1, 64)
+    assert denoising_measures(dead, dead, dead) == {}
+    assert denoising_baselines(dead, dead, dead, dead) == {"baseline/zero_output_snr_db": 0.0}
+
+
+def test_signals_without_noise_give_finite_baselines():
+    constant = torch.ones(4, 1, 64)
+    assert all(map(math.isfinite, denoising_baselines(constant, constant, constant, constant).values()))

@@ -67,3 +67,10 @@ def test_nothing_is_said_where_every_class_has_a_test_item_or_none_are_known(giv
 def test_classes_that_were_not_kept_are_tested_all_the_same_and_nothing_is_said(given, capsys):
     items = rare(["ant", "bee", "ant", "bee", "ant", "bee"], [0, 0, 1, 1, 2, 2])
     assert "no item" not in told(given, capsys, items, SignalCodec(), keep=["ant"])
+
+
+def test_what_a_reader_decided_is_told_word_for_word(tiny, capsys):
+    data = tiny("sine").data()
+    data.items.notes = ["read as [items,time] [/b]"]
+    tell_found(data.prepare(), data)
+    assert "  read as [items,time] [/b]" in capsys.readouterr().out.splitlines()

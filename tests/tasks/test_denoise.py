@@ -177,3 +177,29 @@ def test_the_figure_shows_a_draw_of_the_files_traces_by_their_numbers(tiny, tmp_
     written = np.load(tmp_path / "out" / "mine_recovered.npy")
     assert np.array_equal(noisy, traces(LENGTH, n=50)[[k - 1 for k in numbers]])
     assert np.array_equal(recovered, written[[k - 1 for k in numbers]])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"{k * 0.01:.3f}" for k in range(100)],
+        [f"{k % 7}.5\t{k % 5}.25\t{k % 3}" for k in range(LENGTH)],
+        [",".join(f"{(k * j) % 11}.5" for k in range(LENGTH)) for j in (1, 2)],
+    ],
+    ids=["one column", "signals in columns", "signals in rows"],
+)
+def test_a_text_comes_back_in_its_own_orientation(identity, tmp_path, lines):
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
+    Denoise(str(tmp_path / "mine.csv"))(identity, Output(tmp_path / "out"))
+    wanted = np.loadtxt(tmp_path / "mine.csv", delimiter="," if "," in lines[0] else None, ndmin=2)
+    found = np.loadtxt(tmp_path / "out" / "mine_recovered.csv", delimiter=",", ndmin=2)
+    assert found.shape == wanted.shape and np.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(100,), (LENGTH, 3), (3, LENGTH), (3, 1, LENGTH), (90, 1)])
+def test_an_array_comes_back_in_its_own_shape(identity, tmp_path, shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.save(tmp_path / "mine.npy", values)
+    Denoise(str(tmp_path / "mine.npy"))(identity, Output(tmp_path / "out"))
+    found = np.load(tmp_path / "out" / "mine_recovered.npy")
+    assert found.shape == shape and np.allclose(found, values, atol=1e-5)

@@ -16,22 +16,26 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raise it whenever a reader makes other numbers of the same bytes
+FORMAT = 2  # raise it whenever a reader makes other numbers of the same bytes
 Arrays = dict[str, np.ndarray]
 
 
-def cached(parts: Sequence[object], make: Callable[[], Arrays]) -> Arrays:
+def cached(
+    parts: Sequence[object], make: Callable[[], Arrays], lasting: Callable[[Arrays], bool] = lambda arrays: True
+) -> Arrays:
     """What `make` returned the last time that it was asked for these parts, or what it returns now.
 
     `parts` are plain values that decide the result: the reader's name, its settings, the digests of its
-    files. A cache that cannot be read or written costs a log warning and time, never the run.
+    files. What is not `lasting`, because the next run may fare better, is not kept. A cache that cannot be read or
+    written costs a log warning and time, never the run.
     """
     key = hashlib.blake2b(json.dumps([FORMAT, *parts]).encode(), digest_size=16).hexdigest()
     path = cache_folder() / f"{key}.npz"
     arrays = _load(path)
     if arrays is None:
         arrays = make()
-        _save(path, arrays)
+        if lasting(arrays):
+            _save(path, arrays)
     return arrays
 
 
@@ -43,12 +47,14 @@ def cache_folder() -> Path:
 
 
 def file_digests(paths: Sequence[Path]) -> list[str]:
-    """Digest of each file's bytes, equal only for equal files; empty for a file that cannot be opened."""
+    """Digest of each file's bytes, equal only for equal files; empty for one that is no file or cannot be opened."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_digest, paths))
 
 
 def _digest(path: Path) -> str:
+    if not path.is_file():
+        return ""  # a pipe or a device may have no end
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

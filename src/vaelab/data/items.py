@@ -1,11 +1,16 @@
 """What a source hands over: raw items in memory, and what is known of them."""
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from vaelab.errors import UserError
+
+# Numbers in one item: a colour picture of 16,384 pixels a side has less.
+LARGEST_ITEM = 2**30
 Kind = Literal["signal", "trace", "picture", "sound"]
 
 
@@ -34,6 +39,7 @@ class Items:
         sample_rate: in Hz, where time has a unit.
         left_out: every file or row that was not used, and why.
         names: what the user calls each item: its file, and which part of it; None where nothing is known.
+        notes: what a reader decided that the user should know, one line each.
     """
 
     kind: Kind
@@ -48,6 +54,7 @@ class Items:
     sample_rate: float | None = None
     left_out: list[LeftOut] = field(default_factory=list)
     names: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -81,6 +88,46 @@ class Signature:
             tuple(items.label_names),
             dict(items.facts),
         )
+
+    @classmethod
+    def from_plain(cls, content: Any) -> "Signature":
+        """The signature in a checkpoint's plain types, as `dataclasses.asdict` gives them.
+
+        Raises:
+            UserError: if a field is missing, or of a type or size that no data have.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(content, dict) or set(content) != names:
+            raise UserError(f"its signature must have {', '.join(sorted(names))}: it is damaged")
+        kind, rate, labels, facts = (content[name] for name in ("kind", "sample_rate", "label_names", "facts"))
+        good = {
+            "kind": kind in get_args(Kind),
+            "sample_rate": rate is None or (_is_number(rate) and rate > 0),
+            "label_names": isinstance(labels, list | tuple) and all(isinstance(name, str) for name in labels),
+            "facts": isinstance(facts, dict) and all(map(_is_number, facts.values())),
+        }
+        for name, is_good in good.items():
+            if not is_good:
+                raise UserError(f"its signature holds no {name}: it is damaged")
+        return cls(kind, shape_from_plain(content["raw_shape"]), rate, tuple(labels), facts)
+
+
+def shape_from_plain(content: Any) -> tuple[int, ...]:
+    """The shape of an item in a checkpoint's plain types, `(channels, *size)`.
+
+    Raises:
+        UserError: if it is none, or one of more numbers than memory holds.
+    """
+    sides = content if isinstance(content, list | tuple) else ()
+    if len(sides) not in (2, 3) or not all(type(side) is int and side > 0 for side in sides):
+        raise UserError("its shape is none of an item, (channels, *size): it is damaged")
+    if math.prod(sides) > LARGEST_ITEM:
+        raise UserError(f"its items have {math.prod(sides):,} numbers, more than memory holds: it is damaged")
+    return tuple(sides)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def label_tensor(values: list[str]) -> tuple[Tensor, tuple[str, ...]]:

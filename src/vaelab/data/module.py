@@ -13,7 +13,7 @@ from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Items, Signature
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.sources.base import Source
-from vaelab.data.split import SPLITS, split_items
+from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.errors import UserError
 from vaelab.seeding import stream_seed
 
@@ -95,7 +95,9 @@ class DataModule(L.LightningDataModule):
         if not self.stores:
             self.items = self.source.load()
             self._check_flip()
-            self.index = self._kept(split_items(self.items, self.fractions, self.seed))
+            index = split_items(self.items, self.fractions, self.seed)
+            self.items.notes += split_notes(self.items, index)
+            self.index = self._kept(index)
             # Codecs on the fly learn nothing, and the training split's copy would double a large set.
             if not self.fitted and not self.codec.on_the_fly:
                 self.codec.fit(self.items.raw[self.index["train"]])

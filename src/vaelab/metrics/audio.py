@@ -8,6 +8,8 @@ from torch import Tensor
 
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
 
+AUDIBLE_DB = 100.0  # how far below the loudest item's peak another one's may lie and still be sound
+
 
 def spectral_convergence(magnitude: Tensor, reference: Tensor) -> Tensor:
     """‖M − R‖ / ‖R‖ in the Frobenius norm (Sturmel and Daudet 2011) of each item, mean over the items.
@@ -46,10 +48,15 @@ def log_spectral_distance_db(a_db: Tensor, b_db: Tensor, range_db: float = 60.0)
 def audio_measures(x_db: Tensor, reconstruction_db: Tensor, prefix: str = "") -> dict[str, float]:
     """How near reconstructions are to held-out spectrograms, both `(items, channels, bins, frames)` in dB.
 
-    The measures' names begin with `prefix`.
+    The measures' names begin with `prefix`. Items whose peak lies more than 100 dB below the loudest one's are silent:
+    an error relative to them means nothing, so they are in no mean, and `silent_items` counts them if there are any.
     """
+    peaks = x_db.flatten(1).amax(dim=1)
+    audible = peaks >= peaks.max() - AUDIBLE_DB
+    x_db, reconstruction_db = x_db[audible], reconstruction_db[audible]
+    silent = 0 if prefix else int((~audible).sum())  # the same for every baseline
     magnitudes = (10 ** (db / 20) for db in (reconstruction_db, x_db))
-    return {
+    return ({"silent_items": float(silent)} if silent else {}) | {
         f"{prefix}log_spectral_distance_db": float(log_spectral_distance_db(reconstruction_db, x_db)),
         f"{prefix}spectral_convergence": float(spectral_convergence(*magnitudes)),
     }

@@ -12,8 +12,15 @@ WIDTHS = (5, 9, 15, 25, 41)  # samples
 def denoising_measures(noisy: Tensor, clean: Tensor, recovered: Tensor) -> dict[str, float]:
     """Output SNR in dB (the zero signal has 0), its gain over the noisy signals, and agreement of the spectra.
 
-    All `(n, channels, time)`.
+    All `(n, channels, time)`, at any scale. Signals that are zero throughout have no SNR and do not count; where there
+    are no others, nothing is measured.
     """
+    noisy, clean, recovered = _alive(clean, noisy, clean, recovered)
+    if not len(clean):
+        return {}
+    # Each over its own height, which all three have in common: what is small is not the less right.
+    height = clean.flatten(1).abs().amax(1).view(-1, 1, 1)
+    noisy, clean, recovered = noisy / height, clean / height, recovered / height
     return {
         "output_snr_db": output_snr_db(recovered, clean),
         "gain_db": gain_db(noisy, recovered, clean),
@@ -24,9 +31,16 @@ def denoising_measures(noisy: Tensor, clean: Tensor, recovered: Tensor) -> dict[
 def denoising_baselines(noisy: Tensor, clean: Tensor, train_noisy: Tensor, train_clean: Tensor) -> dict[str, float]:
     """Output SNRs in dB of filters: Wiener's with the training signals' mean spectra, the local one, and none at all.
 
-    All `(n, channels, time)`. The local filter's width is the one that suits the training signals.
+    All `(n, channels, time)`, at any scale; signals that are zero throughout do not count. The local filter's width is
+    the one that suits the training signals.
     """
+    noisy, clean = _alive(clean, noisy, clean)
+    train_noisy, train_clean = _alive(train_clean, train_noisy, train_clean)
+    if not len(clean) or not len(train_clean):
+        return {"baseline/zero_output_snr_db": 0.0}
     signal, noise = mean_power(train_clean), mean_power(train_noisy - train_clean)
+    # Where neither has any power nothing passes.
+    noise = noise.where(signal + noise > 0, 1)
     filters = {
         "wiener": wiener(noisy, signal, noise),
         "local_wiener": local_wiener(noisy, best_width(train_noisy, train_clean)),
@@ -34,6 +48,12 @@ def denoising_baselines(noisy: Tensor, clean: Tensor, train_noisy: Tensor, train
     }
     found = {f"baseline/{name}_output_snr_db": output_snr_db(x, clean) for name, x in filters.items()}
     return {**found, "baseline/zero_output_snr_db": 0.0}
+
+
+def _alive(clean: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:
+    """Those of `(n, channels, time)` whose clean signal is not zero, in double precision, which squares of all fit."""
+    alive = clean.flatten(1).any(1)
+    return tuple(signal[alive].double() for signal in signals)
 
 
 def best_width(noisy: Tensor, clean: Tensor) -> int:

@@ -6,7 +6,7 @@ Lengths are in steps; None takes a share of the run, so that a recipe fits short
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -22,6 +22,14 @@ class Pressure(NamedTuple):
     def on(self, kl: Tensor) -> Tensor:
         """Beta · |KL − capacity|, in nats; at capacity 0 this is beta · KL."""
         return self.beta * (kl - self.capacity).abs() if self.capacity else self.beta * kl
+
+
+class BetaSchedule(Protocol):
+    """The interface: a function whose further parameters, by name, are its settings."""
+
+    def __call__(self, step: int, total_steps: int) -> Pressure:
+        """What step `step` of `total_steps` asks of the KL."""
+        ...
 
 
 def constant(step: int, total_steps: int, *, value: float = 1.0) -> Pressure:

@@ -40,6 +40,7 @@ class Checkpoints(Checkpoint):
         self.best: float | None = None
         self.stopped_by: signal.Signals | None = None
         self.leave: Callable[[], None] = lambda: None
+        self.has_begun = False
         self.began = self.spent = self.latest = 0.0
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
@@ -56,6 +57,7 @@ class Checkpoints(Checkpoint):
         """Go on behind the batches that were drawn, and let Ctrl-C take SIGTERM's way; handlers are put back."""
         self.began, self.spent, self.latest = time.monotonic(), 0.0, 0.0
         self._reposition(trainer)
+        self.has_begun = True
         graceful = signal.getsignal(signal.SIGTERM)
 
         def stop(number: int, frame: Any) -> None:

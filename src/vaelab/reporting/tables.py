@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 def tell_found(found: Found, data: DataModule) -> None:
-    """Items, shape, range in the user's units, labels, split, classes without a test item, files left out and why."""
+    """Items, shape, range in the user's units, labels, split, what the reader decided, what is left out or missing."""
     console = Console(highlight=False, soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
@@ -29,6 +29,8 @@ def tell_found(found: Found, data: DataModule) -> None:
     console.print("  split " + "   ".join(f"{name} {count:,}" for name, count in counts.items()))
     if missing := _untested(data):
         console.print(f"  no item in the split test of {_listed(missing)}", markup=False)
+    for note in data.items.notes:
+        console.print(f"  {note}", markup=False)
     _tell_left_out(console, data.items.left_out)
 
 

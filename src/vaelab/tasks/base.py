@@ -62,7 +62,7 @@ class Output:
     def left_out(self, files: list[LeftOut]) -> None:
         """Write `left_out.txt`, with the reason why each was not used."""
         lines = [f"{name}\t{reason}\n" for name, reason in files]
-        self.path("left_out.txt").write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+        self.path("left_out.txt").write_text("".join(lines), encoding="utf-8")
         print(f"left out {len(files)}, the first: {files[0].name}: {files[0].reason}")
 
     def path(self, name: str) -> Path:
@@ -125,20 +125,22 @@ def read_own(run: Run, place: str | Path) -> Own:
     Raises:
         UserError: if nothing is there, or nothing of it can be used.
     """
-    from vaelab.data.sources.files import numbered
+    from vaelab.data.sources.files import numbered, printable
 
     path, part = Path(place).expanduser(), "chunk" if run.signature.kind == "sound" else "row"
     if path.is_dir():
         found = _read_folder(run, path)
         return found._replace(names=numbered(found.names, part))
     raw = read_file(run, place)
-    return Own(raw, numbered([path.name] * len(raw), part), [])
+    return Own(raw, numbered([printable(path.name)] * len(raw), part), [])
 
 
 def _read_folder(run: Run, folder: Path) -> Own:
     """The items of every file below a folder, each with its file's name."""
     from vaelab.data.sources.files import attempt, files_under, in_threads, name_in
 
+    if (own := _read_arrays(run, folder)) is not None:
+        return own
     suffixes, what = _own_files(run.signature.kind)
     paths, left_out = files_under(folder, suffixes, what)
     read = _reader(run)
@@ -160,15 +162,29 @@ def _read_folder(run: Run, folder: Path) -> Own:
     return Own(torch.cat(parts), names, left_out)
 
 
+def _read_arrays(run: Run, folder: Path) -> Own | None:
+    """The pictures that lie one in each array below a folder, if the run's own lay in arrays and some are there."""
+    from vaelab.data.sources.arrays import ARRAYS
+    from vaelab.data.sources.files import name_in
+    from vaelab.data.sources.image_table import ImageTable
+    from vaelab.data.sources.signal_table import folder_arrays
+
+    source = build_source(run.config)
+    if not isinstance(source, ImageTable) or not any(path.suffix.lower() in ARRAYS for path in folder.rglob("*")):
+        return None
+    raw = as_trained(run, source.read(folder, run.signature))
+    return Own(raw, [name_in(folder, path) for path in folder_arrays(folder, source.key, (2, 3))[0]], [])
+
+
 def _own_files(kind: str) -> tuple[frozenset[str], str]:
     """How files that hold such items are named, and what they are called."""
-    from vaelab.data.sources import audio_folder, image_folder, signal_table
+    from vaelab.data.sources import arrays, audio_folder, image_folder, signal_table
 
     if kind == "picture":
         return image_folder.SUFFIXES, "pictures"
     if kind == "sound":
         return audio_folder.SUFFIXES, "recordings"
-    return signal_table.ARRAYS | signal_table.SOUNDS | {".csv", ".tsv", ".txt"}, "tables"
+    return arrays.ARRAYS | signal_table.SOUNDS | {".csv", ".tsv", ".txt"}, "tables"
 
 
 def chosen_items(run: Run, setting: str, numbers: list[int] | None, n: int) -> Batch:

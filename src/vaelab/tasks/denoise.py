@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from vaelab.data.module import fair_draw
+from vaelab.data.sources.arrays import is_arrays
+from vaelab.data.sources.axes import ROWS, SIGNALS, Axes, laid_out
+from vaelab.data.sources.signal_table import TableReader
 from vaelab.errors import UserError
-from vaelab.run import Run
+from vaelab.run import Run, build_source
 from vaelab.tasks.base import Output, read_file
 from vaelab.variants.denoiser import Denoiser
 
@@ -35,19 +38,19 @@ class Denoise:
     band: bool = True
 
     def __call__(self, run: Run, out: Output) -> None:
-        """Write the recovered traces, and the ends of their band, in the file's own format and units; a picture."""
+        """Write the recovered traces, and the ends of their band, in the file's format, units and axes; a picture."""
         from vaelab.figures.traces import trace_rows
 
         if not isinstance(run.variant, Denoiser):
             raise UserError("task=denoise needs a run of variant=denoiser, such as experiment=radio")
         if not self.file:
             raise UserError("task.file has no value: give a csv, npy, npz or wav file with the traces to clean")
-        noisy = read_file(run, self.file)
+        noisy, axes = read_traces(run, self.file)
         found = denoise(run, noisy, _calibration(run) if self.band and run.variant.latent.has_prior else None)
-        self._write(out, "recovered", found.traces)
+        self._write(out, "recovered", found.traces, axes)
         if found.band is not None:
             for name, end in zip(("lower", "upper"), found.band, strict=True):
-                self._write(out, name, end)
+                self._write(out, name, end, axes)
         if found.certainty is not None:
             self._write_certainty(out, found.certainty)
         shown = fair_draw(len(noisy), DRAWN, run.config.seed).sort().values
@@ -56,7 +59,7 @@ class Denoise:
         rate = run.signature.sample_rate
         out.figure("recovered", trace_rows(noisy[shown], None, found.traces[shown], rate, titles=titles, band=band))
 
-    def _write(self, out: Output, what: str, traces: Tensor) -> None:
+    def _write(self, out: Output, what: str, traces: Tensor, axes: Axes) -> None:
         file = Path(self.file)
         name = f"{file.stem}_{what}"
         if file.suffix.lower() == ".wav":
@@ -64,10 +67,12 @@ class Denoise:
 
             rate = soundfile.info(file.expanduser()).samplerate
             soundfile.write(out.path(f"{name}.wav"), traces[0].T.numpy(), rate, subtype="FLOAT")
-        elif file.suffix.lower() in (".npy", ".npz"):
-            out.array(name, traces)
+            return
+        table = laid_out(traces.numpy(), axes, SIGNALS)
+        if table.ndim > 2 or file.expanduser().is_dir() or is_arrays(file.expanduser()):
+            out.array(name, torch.from_numpy(table))
         else:
-            np.savetxt(out.path(f"{name}.csv"), traces.flatten(1).numpy(), delimiter=",", fmt="%.8g")
+            np.savetxt(out.path(f"{name}.csv"), table, delimiter=",", fmt="%.8g")
 
     def _write_certainty(self, out: Output, certainty: Tensor) -> None:
         with out.path(f"{Path(self.file).stem}_certainty.csv").open("w", newline="") as file:
@@ -75,6 +80,15 @@ class Denoise:
             writer.writerow(["trace", "certainty", "certain"])
             for number, sure in enumerate(certainty.tolist(), start=1):
                 writer.writerow([number, f"{sure:.4f}", "yes" if sure >= 0.5 else "no"])
+
+
+def read_traces(run: Run, file: str) -> tuple[Tensor, Axes]:
+    """The traces `(n, channels, time)` of a file, and the axes in which it holds them, and gets them back."""
+    source = build_source(run.config)
+    if isinstance(source, TableReader):
+        return source.read_with_axes(file, run.signature)
+    noisy = read_file(run, file)
+    return noisy, ROWS if noisy.shape[1] == 1 else SIGNALS
 
 
 class Recovered(NamedTuple):

@@ -106,8 +106,7 @@ class Score:
         self, run: Run, out: Output, scores: dict[str, Tensor], labels: Tensor | None, names: list[str] | None
     ) -> None:
         columns = [values.tolist() for values in scores.values()]
-        # A file's name may hold bytes that are no text.
-        with out.path("scores.csv").open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with out.path("scores.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["item", "name", "label", *scores])
             for item, values in enumerate(zip(*columns, strict=True)):
@@ -170,8 +169,7 @@ def split_names(run: Run, split: str) -> list[str] | None:
 
 def _short(name: str) -> str:
     """The end of a name, as a figure can show it."""
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    shown = shown if len(shown) <= NAME else f"…{shown[1 - NAME :]}"
+    shown = name if len(name) <= NAME else f"…{name[1 - NAME :]}"
     return shown.replace("$", r"\$")
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -17,6 +17,14 @@ class Optimization(NamedTuple):
 
     optimizer: Optimizer
     schedule: LRScheduler | None
+
+
+class MakeOptimizer(Protocol):
+    """The interface: a function whose further parameters, by name, are its settings."""
+
+    def __call__(self, parameters: Iterable[nn.Parameter], total_steps: int) -> Optimization:
+        """The optimizer of these parameters for a run of so many steps."""
+        ...
 
 
 def adam(

@@ -45,3 +45,9 @@ def test_signals_that_are_not_finite_are_refused_by_number(bad):
     for use in (SignalCodec().fit, SignalCodec().encode):
         with pytest.raises(UserError, match="1 of 50 items hold NaN or infinity, first item 4"):
             use(raw)
+
+
+def test_signals_too_small_to_have_a_deviation_stay_finite():
+    codec, raw = SignalCodec(), signals() * 1e-46 + 1
+    codec.fit(raw - 1 + torch.full_like(raw, 1e-45).bernoulli(0.01, generator=torch.Generator().manual_seed(0)) * 1e-45)
+    assert codec.encode(raw).x.isfinite().all()

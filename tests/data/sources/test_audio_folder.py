@@ -1,3 +1,7 @@
+import os
+import shutil
+
+import audioread
 import numpy as np
 import pytest
 import soundfile
@@ -155,3 +159,144 @@ def test_every_chunk_has_the_name_of_its_recording(tmp_path):
     (tmp_path / "a" / "broken.wav").write_bytes(b"no sound")
     items = AudioFolder(str(tmp_path)).load()
     assert items.names == ["a/short.wav", "b/long.wav chunk 1", "b/long.wav chunk 2"] and len(items) == 3
+
+
+def test_recordings_of_a_high_rate_tell_what_is_lost_and_how_to_keep_it(tmp_path):
+    for k in range(4):
+        save(tmp_path / f"{k}.wav", tone(0.5, 40e3, 256_000) + tone(0.5, 2e3, 256_000, 0.005), 256_000)
+    assert AudioFolder(str(tmp_path)).load().notes == [
+        "recorded 4 at 256,000 Hz: all brought to 22,050 Hz",
+        "99.99 % of the power lies above 11,025 Hz and is lost at this rate: dataset.sample_rate=256000 keeps it",
+    ]
+    assert not AudioFolder(str(tmp_path), sample_rate=256_000).load().notes
+
+
+def test_the_lowest_rate_that_keeps_the_power_is_named(tmp_path):
+    save(tmp_path / "a.wav", tone(1.0, 18e3, 44_100), 44_100)
+    save(tmp_path / "b.wav", tone(1.0, 440, 96_000), 96_000)
+    told = AudioFolder(str(tmp_path)).load().notes
+    assert told[1].startswith("50 % of the power") and "dataset.sample_rate=44100 keeps it" in told[1]
+
+
+def test_a_change_of_rate_that_loses_nothing_says_nothing_of_power(tmp_path):
+    save(tmp_path / "a.wav", tone(1.0, rate=44100), 44100)
+    assert AudioFolder(str(tmp_path)).load().notes == ["recorded 1 at 44,100 Hz: all brought to 22,050 Hz"]
+
+
+@pytest.mark.parametrize(("hertz", "words"), [(8, "no rate of sound"), (1, "no rate of sound"), (99, "no rate")])
+def test_a_rate_that_is_none_of_sound_leaves_the_file_out(tmp_path, hertz, words):
+    save(tmp_path / "odd.wav", tone(1.0), hertz)
+    with pytest.raises(UserError, match=words):
+        AudioFolder(str(tmp_path)).load()
+    save(tmp_path / "good.wav", tone(1.0))
+    items = AudioFolder(str(tmp_path)).load()
+    assert items.sample_rate == RATE and words in dict(items.left_out)["odd.wav"]
+
+
+def test_a_rate_out_of_all_proportion_is_refused_with_the_remedy(tmp_path):
+    save(tmp_path / "a.wav", tone(1.0))
+    with pytest.raises(UserError, match=r"more than 32 times from 2,147,483,648: set dataset\.sample_rate"):
+        AudioFolder(str(tmp_path), sample_rate=2**31, chunk_seconds=0.01).load()
+
+
+@pytest.mark.parametrize("chunk_seconds", [1e9, float("inf"), float("nan")])
+def test_a_chunk_of_endless_length_is_an_error(tmp_path, chunk_seconds):
+    save(tmp_path / "a.wav", tone(0.1))
+    with pytest.raises(UserError, match="too long: make it shorter"):
+        AudioFolder(str(tmp_path), chunk_seconds=chunk_seconds).load()
+
+
+def test_values_that_no_sound_has_leave_the_file_out(tmp_path):
+    save(tmp_path / "a.wav", tone(1.0))
+    save(tmp_path / "b.wav", 1e31 * tone(1.0), subtype="FLOAT")
+    save(tmp_path / "c.wav", 3e38 * np.ones((100, 2)), subtype="FLOAT")
+    reasons = dict(AudioFolder(str(tmp_path)).load().left_out)
+    assert reasons["b.wav"].startswith("holds values up to 5e+30") and "NaN or infinity" in reasons["c.wav"]
+
+
+def test_channels_that_cancel_each_other_are_named(tmp_path):
+    save(tmp_path / "a.wav", tone(1.0))
+    save(tmp_path / "b.wav", np.stack([tone(1.0), -tone(1.0)], 1))
+    assert (
+        dict(AudioFolder(str(tmp_path)).load().left_out)["b.wav"] == "its channels cancel each other: give one of them"
+    )
+
+
+def test_digital_silence_is_left_out_and_told_unless_it_is_to_be_kept(tmp_path):
+    save(tmp_path / "a.wav", np.concatenate([tone(1.0), np.zeros(2 * RATE), tone(0.5)]))
+    save(tmp_path / "b.wav", np.zeros(RATE))
+    items = AudioFolder(str(tmp_path)).load()
+    assert len(items) == 2 and items.raw.abs().amax((1, 2)).min() > 0.4 and items.group.unique().numel() == 1
+    assert items.notes == ["2 chunks of digital silence are left out (dataset.silence=keep takes them)"]
+    assert [tuple(left) for left in items.left_out] == [("b.wav", "silent")]
+    kept = AudioFolder(str(tmp_path), silence="keep").load()
+    assert len(kept) == 5 and not kept.notes and not kept.left_out
+    with pytest.raises(UserError, match="silence=maybe: give drop or keep"):
+        AudioFolder(str(tmp_path), silence="maybe").load()
+
+
+def test_a_given_split_is_that_of_the_recordings_whole(tmp_path):
+    for k, split in enumerate(["train", "validation", "Testing"]):
+        for name in ("cat", "dog"):
+            save(tmp_path / split / name / "a.wav", tone(2.0, 300 + 10 * k + len(name)))
+    items = AudioFolder(str(tmp_path)).load()
+    assert items.label_names == ("cat", "dog")
+    assert items.fold.tolist() == [2] * 4 + [0] * 4 + [1] * 4
+    assert items.notes == ["the split is that of the folders: train 4, val 4, test 4"]
+
+
+def test_a_split_without_class_folders_has_the_labels_of_the_names(tmp_path):
+    for split in ("train", "test"):
+        for name in ("2_a", "2_b", "7_a", "7_b"):
+            save(tmp_path / split / f"{name}.wav", tone(0.1, 300 + 10 * len(split)))
+    items = AudioFolder(str(tmp_path)).load()
+    assert items.label_names == ("2", "7") and items.fold.tolist() == [2] * 4 + [0] * 4
+
+
+def test_names_of_recordings_that_are_not_utf8_are_printable(tmp_path):
+    for k, name in enumerate([b"caf\xe9_1", b"caf\xe9_2", b"tea_1", b"tea_2"]):
+        save(tmp_path / "plain.wav", tone(0.2, 300 + 50 * k))
+        (tmp_path / "plain.wav").rename(tmp_path / os.fsdecode(name + b".wav"))
+    (tmp_path / os.fsdecode(b"br\xf6ken.wav")).write_text("broken")
+    items = AudioFolder(str(tmp_path), label_from="name").load()
+    assert items.label_names == (r"caf\xe9", "tea") and [left.name for left in items.left_out] == [r"br\xf6ken.wav"]
+    own = tmp_path / os.fsdecode(b"caf\xe9_1.wav")
+    assert AudioFolder("/nowhere").read(own, Signature.of(items)).equal(items.raw[:1])
+
+
+def test_pipes_and_devices_among_the_recordings_are_left_out(tmp_path):
+    save(tmp_path / "a.wav", tone(0.1))
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "endless.wav").symlink_to("/dev/zero")
+    assert {left.name for left in AudioFolder(str(tmp_path)).load().left_out} == {"pipe.wav", "endless.wav"}
+
+
+def test_what_needs_a_decoder_is_read_once_it_is_there(tmp_path, monkeypatch):
+    save(tmp_path / "a.wav", tone(1.0))
+    (tmp_path / "b.m4a").write_bytes(b"not looked at")
+
+    def missing(path):
+        raise audioread.NoBackendError
+
+    monkeypatch.setattr(audioread, "audio_open", missing)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (left,) = AudioFolder(str(tmp_path)).load().left_out
+    assert left == ("b.m4a", ".m4a files need ffmpeg: install it, or convert them to wav or flac")
+    monkeypatch.setattr(audioread, "audio_open", lambda path: Decoded(tone(1.0, 600)))
+    items = AudioFolder(str(tmp_path)).load()
+    assert not items.left_out and hertz_of(items.raw[1, 0].numpy(), RATE) == pytest.approx(600, abs=2)
+
+
+class Decoded:
+    """What audioread makes of a file: stereo in pieces that end anywhere."""
+
+    samplerate, channels = RATE, 2
+
+    def __init__(self, wave):
+        self.bytes = (np.stack([wave, wave], 1) * 2**15).astype("<i2").tobytes()
+
+    __enter__ = lambda self: self  # noqa: E731
+    __exit__ = lambda self, *error: None  # noqa: E731
+
+    def __iter__(self):
+        return (self.bytes[k : k + 4095] for k in range(0, len(self.bytes), 4095))

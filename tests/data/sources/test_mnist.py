@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from vaelab.data.sources.mnist import PARTS, FashionMnist, Mnist, read_idx
+from vaelab.data.sources.arrays import read_idx
+from vaelab.data.sources.mnist import PARTS, FashionMnist, Mnist
 from vaelab.errors import UserError
 
 TRAIN, TEST = 5_003, 7
@@ -88,3 +89,64 @@ def test_clothes_have_a_folder_and_names_of_their_own(root):
     (root / "MNIST").rename(root / "FashionMNIST")
     items = FashionMnist(str(root)).load()
     assert items.label_names[9] == "Ankle boot" and len(items.label_names) == 10
+
+
+@pytest.mark.parametrize(
+    ("part", "array", "words"),
+    [
+        (1, np.zeros(TRAIN - 1, np.uint8), "holds 5,002 labels for 5,003 pictures"),
+        (1, np.zeros(TRAIN + 1, np.uint8), "holds 5,004 labels for 5,003 pictures"),
+        (3, np.array([0, 1, 2, 3, 4, 48, 6], np.uint8), r"t10k-labels[^ ]* holds the class 48, and there are 0 to 9"),
+        (2, np.zeros((TEST, 3, 3), np.uint8), "the training pictures are 2 x 3, those of the test 3 x 3"),
+        (0, np.zeros(TRAIN, np.uint8), "must hold \\(items, height, width\\)"),
+        (0, np.zeros((TRAIN, 2, 3, 3), np.uint8), "must hold \\(items, height, width\\)"),
+        (2, np.zeros((0, 2, 3), np.uint8), "holds 7 labels for 0 pictures"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_an_error_in_one_line(root, part, array, words):
+    (root / "MNIST" / "raw" / PARTS[part]).write_bytes(idx(array))
+    with pytest.raises(UserError, match=words) as told:
+        Mnist(str(root)).load()
+    assert "\n" not in str(told.value)
+
+
+def test_pictures_and_labels_that_are_swapped_are_named(root):
+    images, labels = (root / "MNIST" / "raw" / part for part in PARTS[:2])
+    kept = images.read_bytes()
+    images.write_bytes(labels.read_bytes())
+    labels.write_bytes(kept)
+    with pytest.raises(UserError, match="are pictures and labels swapped"):
+        Mnist(str(root)).load()
+
+
+def test_fewer_pictures_than_validate_are_pointed_to_the_other_reader(root):
+    for part, shape in zip(PARTS[:2], [(4_000, 2, 3), (4_000,)], strict=True):
+        (root / "MNIST" / "raw" / part).write_bytes(idx(np.zeros(shape, np.uint8)))
+    with pytest.raises(UserError, match=r"more than 5,000 are needed, [^\n]*dataset=image_table"):
+        Mnist(str(root)).load()
+
+
+@pytest.mark.parametrize("home", ["KMNIST/raw", "."])
+def test_nothing_is_downloaded_into_a_folder_of_another_set(root, monkeypatch, home):
+    (root / "MNIST" / "raw").rename(root / "other")
+    (root / "MNIST").rmdir()
+    (root / home).mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        (root / "other" / part).rename(root / home / part)
+    (root / "other").rmdir()
+    monkeypatch.setattr(Mnist, "_download", lambda *_: pytest.fail("downloads"))
+    with pytest.raises(
+        UserError, match=r"nothing is downloaded into it: [^\n]*image_table dataset\.file=[^\n]*idx3-ubyte$"
+    ):
+        Mnist(str(root)).load()
+
+
+@pytest.mark.parametrize("holds", [[], ["MNIST/raw"], ["FashionMNIST/raw"], [".git"]])
+def test_a_folder_that_is_empty_or_made_for_it_gets_the_download(tmp_path, monkeypatch, holds):
+    for name in holds:
+        (tmp_path / name).mkdir(parents=True)
+    asked = []
+    monkeypatch.setattr(Mnist, "_download", lambda self, raw: asked.append(raw))
+    with pytest.raises(UserError, match="lacks some of its files"):
+        Mnist(str(tmp_path)).load()
+    assert asked == [tmp_path / "MNIST" / "raw"]

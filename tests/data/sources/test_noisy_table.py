@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from vaelab.data.codecs.trace import TraceCodec
 from vaelab.data.items import Signature
 from vaelab.data.sources.noisy_table import NoisyTable
 from vaelab.data.split import split_items
@@ -77,3 +78,40 @@ def test_another_file_is_read_as_it_is(table, tmp_path):
 def test_a_setting_outside_its_range_is_named(table, setting, named):
     with pytest.raises(UserError, match=named):
         NoisyTable(str(table), **setting).load()
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-24, 1e-3, 1e25, 1e36])
+def test_the_ratio_is_the_stated_one_at_any_scale(tmp_path, size):
+    waves = size * np.sin(np.linspace(0, 60, 2_000) + np.arange(12)[:, None])
+    np.save(tmp_path / "a.npy", waves)
+    items = NoisyTable(str(tmp_path / "a.npy"), snr_db=6).load()
+    noise = (items.raw - items.clean).double()
+    found = 10 * torch.log10(items.clean.double().square().mean(-1) / noise.square().mean(-1))
+    assert torch.allclose(found, torch.tensor(6.0, dtype=torch.float64), atol=0.4)
+    x, level = TraceCodec().encode(items.raw)
+    assert x.abs().amax((1, 2)).tolist() == [1] * 12
+    assert torch.allclose(TraceCodec().decode(x, level), items.raw)
+
+
+def test_the_scale_changes_nothing_but_the_scale(table, tmp_path):
+    np.save(tmp_path / "huge.npy", np.load(table).astype(np.float32) * np.float32(2.0**80))
+    usual, huge = NoisyTable(str(table)).load(), NoisyTable(str(tmp_path / "huge.npy")).load()
+    assert torch.equal(usual.raw * 2.0**80, huge.raw)
+
+
+def test_noise_that_leaves_single_precision_is_an_error_with_a_remedy(tmp_path):
+    np.save(tmp_path / "a.npy", 3e38 * np.sin(np.linspace(0, 60, 200) + np.arange(4)[:, None]))
+    with pytest.raises(UserError, match=r"a\.npy: with noise at 0 dB [^\n]*: scale the table$"):
+        NoisyTable(str(tmp_path / "a.npy"), snr_db=0).load()
+
+
+def test_axes_and_groups_are_those_of_the_table(tmp_path):
+    waves = np.random.default_rng(0).normal(size=(300, 8))
+    np.savez(tmp_path / "a.npz", x=waves, who=np.repeat([0, 1, 2, 3], 2))
+    source = NoisyTable(str(tmp_path / "a.npz"), key="x", axes="time,items", group="who", copies=2)
+    items = source.load()
+    assert items.clean.shape == (16, 1, 300) and items.notes
+    assert items.group.tolist() == [0, 0, 1, 1, 2, 2, 3, 3] * 2
+    np.savez(tmp_path / "b.npz", x=waves, y=waves)
+    found, axes = source.read_with_axes(tmp_path / "b.npz", Signature.of(items))
+    assert axes == ("time", "items") and found.shape == (8, 1, 300)

@@ -130,3 +130,15 @@ def test_pulses_that_do_not_fit_and_files_without_one_are_refused_in_one_line(tm
     (tmp_path / "bad.dat").write_text("x")
     with pytest.raises(UserError, match=r"bad\.dat holds no pulse"):
         Radio(traces=5, templates=str(tmp_path / "bad.dat")).load()
+
+
+def test_templates_with_polarisations_last_are_read_when_it_is_said(tmp_path):
+    fields = np.random.default_rng(0).normal(size=(4, 200, 3))
+    np.save(tmp_path / "a.npy", fields)
+    np.save(tmp_path / "b.npy", fields.transpose(0, 2, 1))
+    with pytest.raises(
+        UserError, match=r"4 items of 200 channels of 3 samples, or 4 items of 3 channels of 200 samples"
+    ):
+        read_templates(tmp_path / "a.npy", RATE, 500, RATE)
+    turned = read_templates(tmp_path / "a.npy", RATE, 500, RATE, axes=["items", "time", "channels"])
+    assert turned.pulses.equal(read_templates(tmp_path / "b.npy", RATE, 500, RATE).pulses)

@@ -29,7 +29,8 @@ class SignalCodec(Codec):
         if self.standardise:
             std, mean = torch.std_mean(raw.double(), correction=0)
             self.mean.copy_(mean)
-            self.std.copy_(std if std > 0 else torch.ones(()))
+            # In single precision: there the smallest deviations are nothing.
+            self.std.copy_(std if std.float() > 0 else torch.ones(()))
 
     def encode(self, raw: Tensor, level: Tensor | None = None, generator: torch.Generator | None = None) -> Encoded:
         """`(batch, channels, time)`, standardised; the level is 0."""

@@ -1,10 +1,8 @@
 """MNIST and its look-alikes: 70,000 grey pictures of 28×28 pixels with a published test split."""
 
 import contextlib
-import gzip
 import io
 import logging
-import math
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.items import Items
+from vaelab.data.sources.arrays import read_idx
 from vaelab.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -27,6 +26,7 @@ PARTS = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+FOLDERS = ("MNIST", "FashionMNIST")
 PATIENCE = 20.0  # seconds until a silent network counts as none
 
 
@@ -50,8 +50,22 @@ class Mnist:
         """
         raw = Path(self.root).expanduser() / self.folder / "raw"
         if any(idx_file(raw, part) is None for part in PARTS):
+            refuse_foreign(raw.parent.parent, self.folder)
             self._download(raw)
-        images, labels, test_images, test_labels = (read_idx(require_idx(raw, part)) for part in PARTS)
+        files = [require_idx(raw, part) for part in PARTS]
+        images, labels = read_labelled(files[0], files[1], len(self.names))
+        test_images, test_labels = read_labelled(files[2], files[3], len(self.names))
+        if images.shape[1:] != test_images.shape[1:]:
+            sizes = [" x ".join(map(str, pictures.shape[1:])) for pictures in (images, test_images)]
+            raise UserError(
+                f"{raw}: the training pictures are {sizes[0]}, those of the test {sizes[1]}: put fresh copies"
+            )
+        if len(images) <= VALIDATION or not len(test_images):
+            raise UserError(
+                f"{raw} holds {len(images):,} training and {len(test_images):,} test pictures: more than "
+                f"{VALIDATION:,} are needed, of which the last validate, and some to test; of fewer use "
+                f"{of_any_name(files[0])}"
+            )
         fold = torch.zeros(len(images) + len(test_images), dtype=torch.int64)
         fold[len(images) - VALIDATION :] = 1
         fold[len(images) :] = 2
@@ -99,17 +113,52 @@ def missing(raw: Path) -> str:
     return f"{raw} lacks some of its files, and they cannot be downloaded: put there {files}"
 
 
-def read_idx(path: Path) -> Tensor:
-    """The array of bytes in an idx file, `(items, …)` uint8. Raises `UserError` if it is damaged."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): put a fresh copy there") from None
-    start = 4 + 4 * data[3] if data[:3] == b"\x00\x00\x08" and len(data) > 3 else 0  # 8: unsigned bytes
-    shape = [int.from_bytes(data[k : k + 4], "big") for k in range(4, start, 4)]
-    if not shape or len(data) != start + math.prod(shape):
-        raise UserError(f"{path} is damaged or no idx file: put a fresh copy there")
-    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy())
+def refuse_foreign(root: Path, folder: str) -> None:
+    """Raise `UserError` where the root holds other things than these data, which are then not to be mixed with them."""
+    if not root.exists() or (root / folder).is_dir():
+        return
+    if not root.is_dir():
+        raise UserError(f"{root} is a file: set dataset.root to the folder that holds, or will hold, {folder}/raw")
+    held = sorted(path for path in root.iterdir() if not path.name.startswith(".") and path.name not in FOLDERS)
+    if not held:
+        return
+    found = next((path for path in sorted(root.rglob("*images-idx3-ubyte*")) if path.is_file()), None)
+    raise UserError(
+        f"{root} holds {held[0].name} and no {folder}/raw, and nothing is downloaded into it: "
+        + (f"read what is there with {of_any_name(found)}" if found else "set dataset.root to a new or empty folder")
+    )
+
+
+def of_any_name(path: Path) -> str:
+    """How an idx file of another set is read."""
+    return f"experiment=images dataset=image_table dataset.file={path}"
+
+
+def read_labelled(images: Path, labels: Path, classes: int) -> tuple[Tensor, Tensor]:
+    """Pictures `(items, height, width)` and their classes `(items,)`, both uint8.
+
+    Raises `UserError` if a file is damaged, they are not of one set, or there are other classes.
+    """
+    pictures, numbers = read_idx(images), read_idx(labels)
+    if pictures.ndim != 3 or numbers.ndim != 1:
+        swapped = ": are pictures and labels swapped?" if (pictures.ndim, numbers.ndim) == (1, 3) else ""
+        raise UserError(
+            f"{images.parent}: {images.name} must hold (items, height, width) and {labels.name} (items,), not "
+            f"{pictures.shape} and {numbers.shape}{swapped or ': put fresh copies there'}"
+        )
+    for path, values in ((images, pictures), (labels, numbers)):
+        if values.dtype != np.uint8:
+            raise UserError(f"{path} holds {values.dtype} and must hold bytes: put a fresh copy there")
+    if len(pictures) != len(numbers):
+        raise UserError(
+            f"{labels} holds {len(numbers):,} labels for {len(pictures):,} pictures: put fresh copies there"
+        )
+    if len(numbers) and numbers.max() >= classes:
+        raise UserError(
+            f"{labels} holds the class {numbers.max()}, and there are 0 to {classes - 1}: of another set use "
+            f"{of_any_name(images)}"
+        )
+    return torch.from_numpy(pictures), torch.from_numpy(numbers)
 
 
 @contextlib.contextmanager

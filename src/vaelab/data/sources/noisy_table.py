@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from vaelab.data.items import Items, Signature
-from vaelab.data.sources.signal_table import SignalTable, read_signals
+from vaelab.data.sources.axes import Axes
+from vaelab.data.sources.signal_table import SignalTable, read_with_axes
 from vaelab.errors import UserError
 
 
@@ -17,8 +18,10 @@ class NoisyTable:
     """A table of clean signals, one a row, as `SignalTable` reads it, under white Gaussian noise.
 
     Attributes:
-        file: the table; a three-dimensional array in it is `(items, channels, time)`.
+        file: the table, or a folder of npy or npz files.
         key: which array of an npz.
+        group: the column, or the key of an npz, that says which signals must not be parted by the split.
+        axes: which axis is which, out of items, channels and time; None: read from the shape, and told.
         snr_db: power of a signal, less its mean, over power of the noise, in dB: one number, or a range in which it is
             uniform.
         copies: how many times each signal is used, with other noise; all copies stay on one side of the split.
@@ -28,6 +31,8 @@ class NoisyTable:
 
     file: str
     key: str | None = None
+    group: str | int | None = None
+    axes: str | list[str] | None = None
     snr_db: float | tuple[float, float] = (0.0, 12.0)
     copies: int = 1
     sample_rate: float | None = None
@@ -41,24 +46,32 @@ class NoisyTable:
         low, high = self._range()
         if self.copies < 1:
             raise UserError(f"dataset.copies must be at least 1, not {self.copies}")
-        table = SignalTable(self.file, self.key).load()
+        table = SignalTable(self.file, self.key, group=self.group, axes=self.axes).load()
         rng = torch.Generator().manual_seed(self.seed)
         clean = table.raw.repeat(self.copies, 1, 1)
         snr_db = low + (high - low) * torch.rand(len(clean), generator=rng)
         noisy = add_noise(clean, snr_db, rng)
+        if not noisy.isfinite().all():
+            raise UserError(f"{self.file}: with noise at {self.snr_db} dB its numbers grow too large: scale the table")
+        group = torch.arange(len(table)) if table.group is None else table.group
         return Items(
             "trace",
             noisy,
             clean,
-            group=torch.arange(len(table)).repeat(self.copies),
+            group=group.repeat(self.copies),
             factors={"snr_db": snr_db},
             sample_rate=self.sample_rate,
             left_out=table.left_out,
+            notes=table.notes,
         )
 
     def read(self, path: str | Path, signature: Signature) -> Tensor:
         """Noisy signals `(items, channels, time)` float32 of another file, of any length: nothing is added to them."""
-        return read_signals(path, signature)
+        return self.read_with_axes(path, signature)[0]
+
+    def read_with_axes(self, path: str | Path, signature: Signature) -> tuple[Tensor, Axes]:
+        """The same, and how the file lays them out."""
+        return read_with_axes(path, signature, self.key, self.axes, (None, self.group))
 
     def _range(self) -> tuple[float, float]:
         ends = list(self.snr_db) if isinstance(self.snr_db, Sequence) else [self.snr_db, self.snr_db]
@@ -69,6 +82,9 @@ class NoisyTable:
 
 def add_noise(clean: Tensor, snr_db: Tensor, rng: torch.Generator) -> Tensor:
     """Add white Gaussian noise to `(items, channels, time)` at a ratio `(items,)` in dB; a constant stays as it is."""
-    rms = (clean - clean.mean(-1, keepdim=True)).square().mean((1, 2), keepdim=True).sqrt()
+    # Over a power of two, which rounds nothing: squares of 1e25, or of 1e-25, are no single-precision numbers.
+    unit = 2.0 ** clean.abs().amax((1, 2), keepdim=True).frexp().exponent.clamp(-126, 126)
+    scaled = clean / unit
+    rms = (scaled - scaled.mean(-1, keepdim=True)).square().mean((1, 2), keepdim=True).sqrt() * unit
     scale = rms * 10 ** (-snr_db.view(-1, 1, 1) / 20)
     return clean + scale * torch.randn(clean.shape, generator=rng)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from vaelab.data.items import Items, LeftOut, Signature
+from vaelab.data.sources.axes import Axes
 from vaelab.data.sources.files import attempt, existing_file, files_under, name_in
-from vaelab.data.sources.signal_table import read_signals, read_table, with_channels
+from vaelab.data.sources.signal_table import read_table, read_with_axes
 from vaelab.errors import UserError
 from vaelab.simulators.radio import HIGH, LOW, Noise, antenna_response, simulate_traces
 
@@ -33,6 +34,7 @@ class Radio:
             many times, with random polarity, position and noise.
         templates_rate: sample rate in Hz of a table of templates; None: that of the traces.
         key: which array of an npz of templates.
+        axes: which axis of a table of templates is which, out of items, channels and time; None: read from the shape.
         seed: decides everything drawn.
     """
 
@@ -45,6 +47,7 @@ class Radio:
     templates: str | None = None
     templates_rate: float | None = None
     key: str | None = None
+    axes: str | list[str] | None = None
     seed: int = 0
 
     def load(self) -> Items:
@@ -58,7 +61,7 @@ class Radio:
         own = None
         if self.templates is not None:
             rate = self.templates_rate or self.sample_rate
-            own = read_templates(self.templates, rate, self.samples, self.sample_rate, self.key)
+            own = read_templates(self.templates, rate, self.samples, self.sample_rate, self.key, self.axes)
         found = simulate_traces(
             self.traces,
             noise=self.noise,
@@ -82,7 +85,11 @@ class Radio:
 
     def read(self, path: str | Path, signature: Signature) -> Tensor:
         """Traces `(items, 1, time)` float32 of the user's own file, of any length, sample by sample."""
-        return read_signals(path, signature)
+        return self.read_with_axes(path, signature)[0]
+
+    def read_with_axes(self, path: str | Path, signature: Signature) -> tuple[Tensor, Axes]:
+        """The same, and how the file lays them out."""
+        return read_with_axes(path, signature)
 
 
 @dataclass
@@ -101,7 +108,12 @@ class Templates:
 
 
 def read_templates(
-    path: str | Path, rate: float, samples: int, sample_rate: float, key: str | None = None
+    path: str | Path,
+    rate: float,
+    samples: int,
+    sample_rate: float,
+    key: str | None = None,
+    axes: str | list[str] | None = None,
 ) -> Templates:
     """Pulses of the user's own, resampled and band-limited to 30 to 80 MHz.
 
@@ -113,13 +125,14 @@ def read_templates(
         samples: length of a trace.
         sample_rate: of a trace, in Hz.
         key: which array of an npz; None for the only one with two or three dimensions.
+        axes: which axis of a table is which, out of items, channels and time; None: read from the shape.
 
     Raises:
         UserError: if the file or folder cannot be read, a pulse is longer than a trace, or no pulse is left.
     """
     where = Path(path).expanduser()
     is_coreas = where.is_dir() or where.suffix.lower() in COREAS
-    fields, left_out = _coreas(where) if is_coreas else _table(where, rate, key)
+    fields, left_out = _coreas(where) if is_coreas else _table(where, rate, key, axes)
     pulses, group = [], []
     for number, (name, values, own_rate) in enumerate(fields):
         length, longest = values.shape[-1] / own_rate, samples / sample_rate
@@ -160,11 +173,10 @@ def as_recorded(field: np.ndarray, rate: float, samples: int, sample_rate: float
 Field = tuple[str, np.ndarray, float]
 
 
-def _table(path: Path, rate: float, key: str | None) -> tuple[list[Field], list[LeftOut]]:
+def _table(path: Path, rate: float, key: str | None, axes: str | list[str] | None) -> tuple[list[Field], list[LeftOut]]:
     """Name, polarisations `(n, time)` and sample rate of each row."""
-    table = read_table(existing_file(path), key, None)
-    values = with_channels(table.values)
-    return [(f"row {k + 1}", row, rate) for k, row in enumerate(values)], list(table.left_out)
+    table = read_table(existing_file(path), key, axes=axes)
+    return [(f"row {k + 1}", row, rate) for k, row in enumerate(table.values)], list(table.left_out)
 
 
 def _coreas(path: Path) -> tuple[list[Field], list[LeftOut]]:
