@@ -1,22 +1,61 @@
-"""Where random numbers come from: seeds made of several numbers, and code whose draws depend on nothing before it."""
+"""Where random numbers come from: a stream for each purpose, and code whose draws depend on nothing before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Literal, get_args
 
 import torch
 
 CPU = torch.device("cpu")
 
 
-def stream_seed(*numbers: int) -> int:
-    """One 63-bit seed from several small numbers, so that each (seed, epoch, batch) has a stream of its own."""
-    state = 0x9E3779B97F4A7C15
+# What chance decides. What has one purpose is independent of all that has another, though the run's seed is the same.
+Purpose = Literal[
+    "data",  # what a source makes up
+    "split",  # which items are for training
+    "draw",  # a part that stands for the whole
+    "weights",  # those that training begins with
+    "order",  # of the items in an epoch
+    "pixels",  # what loading draws: binarisation, mirroring
+    "latent",  # z of an item
+    "doubt",  # z of an item, to see how much they differ
+    "samples",  # codes from a density
+    "mixture",  # the fit of that density, and its own draws
+    "observation",  # x of a code
+    "baselines",  # what a model stands beside
+    "solver",  # where a method of theirs begins
+    "reference",  # posteriors that stand for the aggregate
+    "measures",  # halves, forests and batches of a measure
+]
+# Of the name, and made once: the call is part of every step.
+_BEGINNINGS: dict[str, int] = {
+    name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") for name in get_args(Purpose)
+}
+
+
+def stream_seed(purpose: Purpose, *numbers: int) -> int:
+    """One 63-bit seed from a purpose and several small numbers: each (purpose, seed, epoch, batch) has its own stream.
+
+    Torch's generator of the CPU takes the lower 32 bits of it.
+    """
+    state = _BEGINNINGS[purpose]
     for number in numbers:
         state = (state ^ (number + 1)) * 0xD1342543DE82EF95 % 2**64
         state ^= state >> 29
     return state >> 1
+
+
+def short_seed(purpose: Purpose, *numbers: int) -> int:
+    """As `stream_seed`, of the 32 bits that numpy's older generators take."""
+    return stream_seed(purpose, *numbers) % 2**32
+
+
+def generator(purpose: Purpose, *numbers: int) -> torch.Generator:
+    """A generator of the CPU at the beginning of a stream."""
+    return torch.Generator().manual_seed(stream_seed(purpose, *numbers))
 
 
 def reseed(seed: int, device: torch.device = CPU) -> None:

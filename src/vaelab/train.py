@@ -66,11 +66,12 @@ def train_in(run: Opened) -> float:
     from lightning import seed_everything
 
     from vaelab.run import build_variant, set_threads, shared_data
+    from vaelab.seeding import short_seed
 
     directory, config = run.directory, run.config
     quieten_lightning()
     check_plain(config)
-    seed_everything(config.seed, workers=True, verbose=False)
+    seed_everything(short_seed("weights", config.seed), workers=True, verbose=False)
     set_threads(config.threads)
     data = shared_data(config)
     found = data.prepare()
@@ -80,11 +81,12 @@ def train_in(run: Opened) -> float:
     variant.check_plan(planned_steps(trainer, data))
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, run)
-    with acceleration.of(variant, trainer.strategy.root_device):
-        seconds = fit(trainer, variant, data, directory, config.resume)
-    # Nothing may have been left to train.
-    keep_changes(directory, config)
-    report(trainer, variant, data, directory, config, seconds)
+    with variant.divergence_told():
+        with acceleration.of(variant, trainer.strategy.root_device):
+            seconds = fit(trainer, variant, data, directory, config.resume)
+        # Nothing may have been left to train.
+        keep_changes(directory, config)
+        report(trainer, variant, data, directory, config, seconds)
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     return math.nan if best is None else float(best)
 

@@ -1,17 +1,7 @@
-import os
-
 import pytest
 
-from vaelab.data.memory import free_memory, regular_file, require_honest_size, require_memory
+from vaelab.data.memory import free_memory, require_honest_size, require_memory
 from vaelab.errors import UserError
-
-
-def test_a_pipe_and_a_device_are_refused_without_waiting_for_them(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "zeros.csv").symlink_to("/dev/zero")
-    for name in ("pipe", "zeros.csv"):
-        with pytest.raises(UserError, match=rf"{name} is a pipe or a device[^\n]*$"):
-            regular_file(tmp_path / name)
 
 
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path):

@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vaelab.data.ring import Factory, Ring
+from vaelab.data.ring import Factory, Pace, Ring
 
 
 def numbered(first, count):
@@ -86,6 +86,36 @@ def test_overwriting_keeps_the_order_and_counts_what_is_lost(produce, consume):
     assert (np.diff(numbers) > 0).all() and numbers[-1] == 999
     assert made.overwritten == 1000 - len(numbers)
     assert (made.overwritten > 0) == (produce > 1 or consume < 1)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4, 16])
+@pytest.mark.parametrize(("produce", "consume"), [(1.0, 0.5), (1.5, 0.3), (2.7, 0.01), (1.1, 0.9)])
+def test_the_paces_are_those_asked_for_whatever_the_chunk(chunk, produce, consume):
+    made = factory(None, chunk=chunk, overflow="overwrite", produce=produce, consume=consume)
+    while made.decoded < 16:
+        made.turn()
+    before = made.made, made.decoded, made.taken
+    while made.decoded < 3000:
+        made.turn()
+    produced, decoded, taken = made.made - before[0], made.decoded - before[1], made.taken - before[2]
+    assert produced == pytest.approx(produce * decoded, abs=2 + produce * chunk)
+    assert taken == pytest.approx(consume * decoded, abs=2 + chunk)
+
+
+def test_a_slow_consumer_in_a_chunk_of_one_takes_every_second():
+    made = factory(None, chunk=1, overflow="overwrite", consume=0.5)
+    while made.decoded < 400:
+        made.turn()
+    assert made.taken == 200 and made.overwritten == 400 - 200 - made.items.held
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.29, 0.5, 1.0, 1 / 3, 2.7, 100.0])
+def test_a_pace_is_exact_on_average_and_never_a_whole_number_off(rate):
+    pace, given = Pace(rate), 0
+    for asked in range(7, 7 * 1001, 7):
+        given += pace.of(7)
+        assert abs(given - rate * asked) < 1
+    assert given == pytest.approx(7000 * rate, abs=1)
 
 
 def test_a_producer_twice_as_fast_loses_half_of_what_comes_while_a_ring_is_emptied():

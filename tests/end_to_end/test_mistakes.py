@@ -68,6 +68,7 @@ WORDS = [
     (["beta_schedule=linear", "beta_schedule.warmup_steps=2"], ["warmup_steps=2", "a run of 1 steps"]),
     (["beta_schedule=capacity", "beta_schedule.value=0"], ["beta_schedule=capacity", "positive value"]),
     (["beta_schedule=capacity", "objective=iwae"], ["objective=iwae", "capacity", "objective=elbo"]),
+    (["beta_schedule=capacity", "objective=tcvae"], ["objective=tcvae", "capacity", "objective=elbo"]),
     (["objective=iwae", "objective.k=0"], ["objective.k must be at least 1"]),
     (["objective=tcvae", "latent=point", "latent.dim=2"], ["objective=tcvae", "latent=gaussian"]),
     (["objective.free_bits=-1"], ["objective.free_bits"]),

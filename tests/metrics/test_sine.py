@@ -3,7 +3,8 @@ from math import isfinite, pi
 import pytest
 import torch
 
-from vaelab.metrics.sine import kuiper, min_bin, phase_of, sine_measures, smooth
+from vaelab.errors import UserError
+from vaelab.metrics.sine import check_measurable, kuiper, min_bin, phase_of, sine_measures, smooth
 from vaelab.simulators.sine import sine_waves
 
 PHASE = (torch.arange(2_000) + 0.5) / 2_000 * 2 * pi - pi
@@ -51,6 +52,75 @@ def test_noise_of_one_hundredth_is_37_decibels_below_a_unit_sine():
     measures = sine_measures(waves() + noise(0.01), 3.0)
     assert measures["snr_db"] == pytest.approx(37, abs=0.3)
     assert measures["near_median"] == pytest.approx(0.01, rel=0.05)
+
+
+def grid_distance(wave, cycles, phases=20_000):
+    """The least root mean square distance from a unit sine, by trying very many phases."""
+    phase = torch.linspace(-pi, pi, phases, dtype=torch.float64)
+    tried = sine_waves(phase, samples=wave.shape[-1], cycles=cycles)[:, 0]
+    return torch.cdist(wave.double(), tried).min(1).values / wave.shape[-1] ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("samples", "cycles"),
+    [
+        (128, 0.3),
+        (128, 0.05),
+        (128, 0.5),
+        (128, 1.25),
+        (128, 3.0),
+        (128, 3.3),
+        (128, 63.9),
+        (8, 1.0),
+        (8, 3.9),
+        (3, 1.4),
+    ],
+)
+def test_near_is_the_distance_to_the_nearest_of_all_phases_at_any_number_of_cycles(samples, cycles):
+    torch.manual_seed(0)
+    true = sine_waves(PHASE[::20], samples=samples, cycles=cycles)[:, 0]
+    for wave in (0.75 * true, true + 0.3 * torch.randn_like(true), torch.randn_like(true), 1 + 0 * true):
+        expected = grid_distance(wave, cycles)
+        found = sine_measures(wave, cycles)
+        assert found["near_median"] == pytest.approx(expected.median().item(), rel=0.05, abs=1e-3)
+        each = torch.tensor([sine_measures(one[None], cycles)["near_median"] for one in wave[:10]])
+        assert torch.allclose(each.double(), expected[:10], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "cycles"),
+    [(128, 0.05), (128, 0.3), (128, 1.0), (128, 2.4), (128, 60.3), (128, 63.9), (8, 1.0), (8, 3.9), (5, 2.0), (3, 1.0)],
+)
+def test_true_sines_score_best_at_any_number_of_cycles_and_length(samples, cycles):
+    found = sine_measures(sine_waves(PHASE.double(), samples=samples, cycles=cycles), cycles)
+    assert found["near_p95"] < 1e-6 and found["amplitude_error"] < 1e-6 and found["good"] == 1
+    assert found["snr_db"] > 100 and found["kuiper"] < 0.002
+    assert found.get("thd", 0) < 1e-4 and found.get("frequency_error", 0) < 0.005
+    assert all(isfinite(value) for value in sine_measures(torch.zeros(5, samples), cycles).values())
+
+
+def test_what_a_length_cannot_tell_is_left_out():
+    lacks = {(128, 3.0): set(), (128, 0.3): {"thd", "frequency_error"}, (128, 1.0): {"frequency_error"}}
+    lacks |= {(128, 50.0): {"thd"}, (8, 3.9): {"thd", "frequency_error"}}
+    whole = set(sine_measures(waves(), 3.0))
+    for (samples, cycles), names in lacks.items():
+        found = sine_measures(sine_waves(PHASE, samples=samples, cycles=cycles), cycles)
+        assert set(found) == whole - names, (samples, cycles)
+
+
+def test_waves_that_no_measure_fits_are_refused_in_one_line():
+    for samples, cycles, words in ((2, 0.5, "at least 3 samples"), (8, 3.9999, "dataset.cycles"), (128, 1e-6, "phase")):
+        with pytest.raises(UserError, match=rf"^variant=sine cannot measure [^\n]+{words}[^\n]*$"):
+            check_measurable(samples, cycles)
+    for samples, cycles in ((3, 1.0), (128, 3.0), (8, 3.9), (128, 0.05)):
+        check_measurable(samples, cycles)
+
+
+@pytest.mark.parametrize("samples", range(1, 12))
+def test_smoothing_takes_waves_of_any_length_and_keeps_a_straight_line(samples):
+    line = torch.linspace(0, 1, samples).expand(2, 1, samples)
+    smoothed = smooth(line)
+    assert smoothed.shape == line.shape and torch.allclose(smoothed, line, atol=1e-6)
 
 
 def test_distortion_is_the_ratio_of_the_harmonics_amplitude():

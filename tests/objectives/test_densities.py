@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vaelab.errors import UserError
-from vaelab.objectives.densities import sample_codes
+from vaelab.objectives.densities import code_sampler, sample_codes
 from vaelab.objectives.latents import Circle, Gaussian, Point
 
 
@@ -76,3 +76,22 @@ def test_an_unknown_density_and_an_empty_wish_are_refused_in_one_line():
         draw("uniform")
     with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
         draw("prior", n=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 11])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e8])
+def test_a_mixture_on_a_few_codes_draws_what_they_span(n, scale):
+    torch.manual_seed(0)
+    codes = scale * torch.randn(n, 3)
+    drawn = draw("gmm", n=2000, codes=codes)
+    # Scikit-learn's least spread of 1e-3 is added to theirs.
+    spread = codes.std(0, correction=0).double() + 1e-3 * max(scale, 1)
+    assert ((drawn.double().mean(0) - codes.double().mean(0)).abs() < 0.2 * spread).all()
+    assert (drawn.std(0) < 1.5 * spread).all()
+
+
+def test_each_block_of_codes_has_draws_of_its_own():
+    codes, _ = clusters()
+    for density in ("prior", "gmm", "posterior"):
+        sampler = code_sampler(density, latent=Gaussian(3), codes=codes, seed=0)
+        assert torch.equal(sampler(50, 1), sampler(50, 1)) and not torch.equal(sampler(50, 1), sampler(50, 2))

@@ -93,7 +93,7 @@ def test_several_draws_are_averaged():
 
 
 def test_negative_free_bits_are_refused_in_one_line():
-    with pytest.raises(UserError, match=r"^objective.free_bits must not be negative, not -1.0$"):
+    with pytest.raises(UserError, match=r"^objective.free_bits must not be negative or infinite, not -1.0$"):
         Elbo(-1.0)
 
 

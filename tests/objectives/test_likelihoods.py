@@ -8,7 +8,16 @@ from torch.distributions import Normal
 
 from vaelab.errors import UserError
 from vaelab.objectives.elbo import bits_per_dim
-from vaelab.objectives.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Logistic, ZeroMeanGaussian
+from vaelab.objectives.likelihoods import (
+    NARROWEST,
+    WIDEST,
+    Bernoulli,
+    Gaussian,
+    Laplace,
+    LearnedGaussian,
+    Logistic,
+    ZeroMeanGaussian,
+)
 
 SHAPE = (4, 2, 3, 5)
 
@@ -233,6 +242,18 @@ def test_data_inside_the_support_pass():
         likelihood.check_support(-1e9, 1e9)
 
 
+TOO_WIDE_OR_NARROW = (1e-30, 1e-200, 1e30, 1e200, math.inf, math.nan)
+
+
+@pytest.mark.parametrize("width", [NARROWEST, WIDEST])
+def test_the_narrowest_and_widest_densities_are_finite_and_so_are_their_gradients(width):
+    for likelihood in (Gaussian(width), Laplace(width), LearnedGaussian(min_sigma=width), ZeroMeanGaussian(width)):
+        params = torch.tensor([[0.0, 1.0, -3.0]], requires_grad=True)
+        density = likelihood.log_prob(torch.tensor([[0.5, -1.0, 3.0]]), params).sum()
+        density.backward()
+        assert density.isfinite() and params.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -243,6 +264,8 @@ def test_data_inside_the_support_pass():
         lambda: LearnedGaussian(min_sigma=0.0),
         lambda: ZeroMeanGaussian(min_sigma=0.0),
         lambda: Logistic(scale=0.0),
+        *(lambda make=make, width=width: make(width) for make in (Gaussian, Laplace) for width in TOO_WIDE_OR_NARROW),
+        *(lambda width=width: ZeroMeanGaussian(width) for width in TOO_WIDE_OR_NARROW),
         lambda: Logistic(levels=1),
     ],
 )

@@ -56,7 +56,9 @@ def test_the_bound_of_a_linear_model_reaches_its_exact_log_likelihood_and_never_
     assert torch.allclose(bounds.float(), exact, atol=0.25)
     assert found["likelihood/bound"] == pytest.approx(exact.mean().item(), abs=0.08)
     assert found["likelihood/bound_at_1"] < found["likelihood/bound_at_20"] - 0.1 < found["likelihood/bound_at_1000"]
-    assert found["likelihood/bound_at_10"] < exact.mean().item()
+    # With few draws the bound of one seed is noise around a mean that is well below.
+    few = [measured(run, tmp_path, k=10, n=8, seed=seed)["likelihood/bound"] for seed in range(20)]
+    assert np.mean(few) < exact.mean().item()
 
 
 @pytest.mark.parametrize("setting", [{"k": 0}, {"chunk": 0}, {"n": 0}, {"k": -1}])

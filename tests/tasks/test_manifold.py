@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from vaelab.errors import UserError
+from vaelab.tasks import manifold
 from vaelab.tasks.base import Output
-from vaelab.tasks.manifold import Manifold, even_codes
+from vaelab.tasks.manifold import Manifold, even_codes, evenly
 
 
 def test_the_codes_share_the_priors_mass_evenly_z1_to_the_right_and_z2_upwards():
@@ -39,3 +40,23 @@ def test_any_other_latent_space_is_refused_in_one_line_with_the_remedy(tiny, tmp
 def test_a_map_of_nothing_is_refused_in_one_line(tiny, tmp_path):
     with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
         Manifold(n=0)(tiny("digits", "latent.dim=2"), Output(tmp_path))
+
+
+def test_of_a_large_map_the_array_has_all_and_the_sheet_an_even_choice(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(manifold, "SHOWN", 3)
+    monkeypatch.setattr("vaelab.figures.sheets.wave_sheet", lambda waves: shown.append(waves))
+    shown = []
+    Manifold(n=9)(tiny("sine", "latent=gaussian", "latent.dim=2"), Output(tmp_path))
+    whole = np.load(tmp_path / "manifold.npy")
+    assert whole.shape[:2] == (9, 9) and np.allclose(shown[0].numpy(), whole[::4, ::4], atol=1e-5)
+    assert "the sheet shows 3 x 3 of the 9 x 9" in capsys.readouterr().out
+
+
+def test_a_choice_is_even_and_has_both_ends():
+    assert evenly(5, 10).tolist() == [0, 1, 2, 3, 4]
+    assert evenly(300, 40)[[0, -1]].tolist() == [0, 299] and set(evenly(300, 40).diff().tolist()) <= {7, 8}
+
+
+def test_a_map_too_large_for_the_memory_is_refused_in_one_line(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"^task.n=30000 asks for 900,000,000 pictures: give at most 2048$"):
+        Manifold(n=30_000)(tiny("digits", "latent.dim=2"), Output(tmp_path))

@@ -193,8 +193,8 @@ def test_the_pace_stands_beside_that_of_a_plain_decode(tiny, tmp_path):
     [
         ("sine", {"n": 0}, "task.n must be at least 1, not 0"),
         ("sine", {"size": 0}, "task.size must be at least 1, not 0"),
-        ("sine", {"produce": 0.0}, "task.produce must be above 0 and at most 100, not 0.0"),
-        ("sine", {"consume": 101.0}, "task.consume must be above 0 and at most 100, not 101.0"),
+        ("sine", {"produce": 0.0}, "task.produce must lie in [0.01, 100], not 0.0"),
+        ("sine", {"consume": 101.0}, "task.consume must lie in [0.01, 100], not 101.0"),
         ("sine", {"to": []}, "task.to is empty: name one or several of npy"),
         ("sine", {"to": ["npy", "live"]}, "task.to=live draws in a terminal, and standard error is none"),
         ("sine", {"to": "wav", "n": 10**9}, "task.n=1000000000 is more than the 4 GiB that a wav holds"),

@@ -161,6 +161,25 @@ def test_a_value_that_is_not_finite_stops_training_naming_it_the_step_and_a_reme
         trainer_of().test(variant, datamodule=data(), verbose=False)
 
 
+@pytest.mark.parametrize("weight", [math.nan, math.inf, 1e30])
+def test_what_a_library_raises_of_weights_that_ran_away_is_told_as_that(weight, trainer_of):
+    variant = model()
+    variant.trainer = trainer_of()
+    with torch.no_grad():
+        variant.decoder[0].bias[0] = weight
+    told = r"^the largest weight became [^\n]+lower optimizer.lr[^\n]+$"
+    for error in (ValueError("Input X contains infinity"), RuntimeError("not positive-definite"), OverflowError()):
+        with pytest.raises(UserError, match=told), variant.divergence_told():
+            raise error
+
+
+def test_what_a_library_raises_of_a_sound_net_and_what_a_user_is_told_stay_as_they_are():
+    variant = model()
+    for error in (ValueError("a mistake of ours"), UserError("name another file")):
+        with pytest.raises(type(error), match=str(error)), variant.divergence_told():
+            raise error
+
+
 def test_items_are_examined_by_posterior_means_without_noise(data):
     data, variant = data(), model()
     found = variant.examine(data.loader("test", 10))

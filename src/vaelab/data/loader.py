@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelab.data.batch import Batch
 from vaelab.data.codecs.base import Codec
-from vaelab.seeding import stream_seed
+from vaelab.seeding import generator, stream_seed
 
 
 @dataclass
@@ -70,7 +70,8 @@ class IndexLoader:
         return -(-(len(self.store) // self.world if self.shuffle else self._share()) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self.epoch() if self.shuffle else 0
+        # An evaluation is the same in every epoch, and has none of training's draws.
+        epoch = self.epoch() if self.shuffle else -1
         order = self._order(epoch)
         start, self.resumed_at = self.resumed_at, 0
         for k in range(start, len(self)):
@@ -95,8 +96,7 @@ class IndexLoader:
     def _order(self, epoch: int) -> Tensor:
         if not self.shuffle:
             return self.store.index[self.rank :: self.world]
-        shuffler = torch.Generator().manual_seed(stream_seed(self.seed, epoch))
-        order = torch.randperm(len(self.store), generator=shuffler)
+        order = torch.randperm(len(self.store), generator=generator("order", self.seed, epoch))
         equal = len(self.store) // self.world * self.world
         return self.store.index[order[self.rank : equal : self.world].to(self.store.index.device)]
 
@@ -105,7 +105,7 @@ class IndexLoader:
         x = store.x.index_select(0, index)
         label, level = store.label.index_select(0, index), store.level.index_select(0, index)
         if self.codec.on_the_fly or self.flip:
-            self.generator.manual_seed(stream_seed(self.seed, epoch, k, self.rank))
+            self.generator.manual_seed(stream_seed("pixels", self.seed, epoch, k, self.rank))
         if self.codec.on_the_fly:
             x, level = self.codec.encode(x, generator=self.generator)
         target = x if store.target is None else store.target.index_select(0, index)

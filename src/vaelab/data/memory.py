@@ -1,23 +1,13 @@
 """Whether what a file promises fits into memory, asked before any is taken."""
 
 import os
-import stat
 from pathlib import Path
 
-from vaelab.data.sources.files import existing_file
 from vaelab.errors import UserError
 
 GIB = 2**30
 # Real pictures and signals shrink to a tenth; what shrinks to less than this was made to fill a memory.
 LARGEST_RATIO, SMALL = 200, 2**28  # bytes: so much is unpacked whatever the ratio
-
-
-def regular_file(path: str | Path) -> Path:
-    """The file, with `~` expanded. Raises `UserError` if it is missing, a folder, a pipe or a device."""
-    file = existing_file(path)
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise UserError(f"{file} is a pipe or a device, which may never end: write it to a file first")
-    return file
 
 
 def require_memory(path: Path, size: int) -> None:

@@ -15,7 +15,7 @@ from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.sources.base import Source
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.errors import UserError
-from vaelab.seeding import stream_seed
+from vaelab.seeding import generator
 
 T = TypeVar("T")
 # One size for every evaluation: what is drawn for a batch (a binarisation) must not depend on the training's.
@@ -57,7 +57,7 @@ def fair_draw(total: int, n: int, *seed: int) -> Tensor:
 
     The same for the same seed. The first so many of a draw are a fair draw, too.
     """
-    return torch.randperm(total, generator=torch.Generator().manual_seed(stream_seed(*seed, 7)))[:n]
+    return torch.randperm(total, generator=generator("draw", *seed))[:n]
 
 
 class DataModule(L.LightningDataModule):

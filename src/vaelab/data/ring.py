@@ -69,13 +69,28 @@ class Ring:
         return lying
 
 
+class Pace:
+    """Whole numbers that are `rate` times others: exactly so on average, whatever the fractions."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.asked, self.given = rate, 0, 0
+
+    def of(self, n: int) -> int:
+        """How many for the next `n`, with the fraction that those before left over."""
+        self.asked += n
+        count = int(self.rate * self.asked) - self.given
+        self.given += count
+        return count
+
+
 class Factory:
     """A producer, a decoder and a consumer with circular buffers between them, in one process and without a clock.
 
     Codes are written into one ring until it is full. Then the rings swap: the decoder empties it, a chunk a turn, into
     a ring of decoded items, while the producer fills the other one. In each turn the producer makes `produce`, and the
-    consumer takes `consume`, times as many as the decoder decodes. With `overflow="block"` the faster wait and nothing
-    is lost; with `"overwrite"` they do not, and what is then lost is counted. Order is kept always.
+    consumer takes `consume`, times as many as the decoder has before it; the rest of a fraction counts in later turns.
+    With `overflow="block"` the faster wait and nothing is lost; with `"overwrite"` they do not, and what is then lost
+    is counted. Order is kept always.
 
     Args:
         draw: k to the next k codes, `(k, *code_shape)` float32.
@@ -107,7 +122,7 @@ class Factory:
         self.draw, self.decode = draw, decode
         self.filling, self.emptying, self.items = Ring(size, code_shape), Ring(size, code_shape), Ring(size, shape)
         self.n, self.chunk, self.blocks = n, chunk, overflow == "block"
-        self.produced_a_turn, self.consumed_a_turn = (max(1, round(rate * chunk)) for rate in (produce, consume))
+        self.produced, self.consumed = Pace(produce), Pace(consume)
         self.made = self.decoded = self.taken = 0
 
     @property
@@ -122,16 +137,19 @@ class Factory:
 
     def turn(self) -> np.ndarray:
         """Make, decode and take; what was taken comes back, `(k, *shape)`, oldest first, good until the next turn."""
-        self._make()
+        # At the end of a ring the decoder has less than a chunk before it; before a swap, the first of the next ring.
+        share = min(self.chunk, self.emptying.held) or self.chunk
+        self._make(self.produced.of(share))
         if not self.emptying.held and (not self.filling.free or self.made == self.n):
             self.filling, self.emptying = self.emptying, self.filling
         self._decode()
-        taken = self.items.read(self.consumed_a_turn)
+        taken = self.items.read(self.consumed.of(share))
         self.taken += len(taken)
         return taken
 
-    def _make(self) -> None:
-        count = self.produced_a_turn if self.n is None else min(self.produced_a_turn, self.n - self.made)
+    def _make(self, count: int) -> None:
+        if self.n is not None:
+            count = min(count, self.n - self.made)
         if self.blocks:
             count = min(count, self.filling.free)
         if count:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vaelab.data.items import Items
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 SPLITS = ("train", "val", "test")
 SHOWN = 5  # classes that a note names
@@ -65,7 +66,7 @@ def _fold_of_groups(group: Tensor, fractions: Sequence[float], seed: int, folds:
             f"{len(group)} items in {len(sizes)} independent groups (recordings, distinct files) cannot be split "
             f"into training, validation and test: give at least {len(folds) + 1}"
         )
-    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(sizes), generator=generator("split", seed)).tolist()
     whole = sum(fractions[fold] for fold in (0, *folds))
     fold_of_group = torch.zeros(len(sizes), dtype=torch.int64)
     for filled, fold in enumerate(folds):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
+from vaelab.seeding import short_seed
 
 AUDIBLE_DB = 100.0  # how far below the loudest item's peak another one's may lie and still be sound
 
@@ -97,7 +98,12 @@ def griffin_lim_ceiling(
     frames: dict[str, Any] = {"n_fft": n_fft, "hop_length": hop_length, "pad_mode": "reflect"}
     true = np.abs(librosa.stft(chosen, **frames))
     heard = librosa.griffinlim(
-        true, n_iter=iterations, momentum=momentum, random_state=seed, length=chosen.shape[-1], **frames
+        true,
+        n_iter=iterations,
+        momentum=momentum,
+        random_state=short_seed("solver", seed),
+        length=chosen.shape[-1],
+        **frames,
     )
     again = np.abs(librosa.stft(heard, **frames))
     return audio_measures(_to_db(true), _to_db(again), "ceiling/")

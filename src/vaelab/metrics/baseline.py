@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.seeding import generator, short_seed
+
 
 def mean_reconstruction(train: Tensor, test: Tensor) -> Tensor:
     """The mean training item `(items, *size)`, repeated for every test item: shaped as `test`."""
@@ -42,7 +44,7 @@ def _fitted_pca(train: Tensor, components: int, seed: int) -> Any:
 
     seen = _rows(train)
     with np.errstate(invalid="ignore"):  # one item alone has no variance to explain
-        return PCA(min(components, *seen.shape), random_state=seed).fit(seen)
+        return PCA(min(components, *seen.shape), random_state=short_seed("solver", seed)).fit(seen)
 
 
 def _rows(items: Tensor) -> np.ndarray:
@@ -59,6 +61,6 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
     """
     rows = train.flatten(1).double()
     variances, directions = torch.linalg.eigh(torch.atleast_2d(torch.cov(rows.T, correction=min(len(rows) - 1, 1))))
-    noise = torch.randn(n, len(variances), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    noise = torch.randn(n, len(variances), generator=generator("baselines", seed), dtype=torch.float64)
     drawn = (noise * variances.clamp(min=0).sqrt()) @ directions.T
     return (rows.mean(0) + drawn).float().unflatten(1, train.shape[1:])

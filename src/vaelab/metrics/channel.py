@@ -6,6 +6,8 @@ Channels are `(n, 2 · antennas, taps)`: of each antenna the real parts, then th
 import torch
 from torch import Tensor
 
+from vaelab.seeding import generator
+
 FLOOR_DB = 30.0  # taps so far under the strongest count as none
 
 
@@ -84,7 +86,7 @@ def channel_measures(taps: Tensor, true: Tensor, sample_rate: float) -> dict[str
 
 def independent_taps(train: Tensor, n: int, seed: int = 0) -> Tensor:
     """The trivial generator: `n` channels of independent Gaussians with each training tap's variance over all items."""
-    noise = torch.randn(n, *train.shape[1:], generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(n, *train.shape[1:], generator=generator("baselines", seed))
     return noise * train.square().mean(0).sqrt()
 
 

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaelab.seeding import generator, short_seed
+
 Floats = NDArray[np.float64]
 
 BINS = 20  # of a code's histogram, as Locatello et al. (2019)
@@ -145,7 +147,9 @@ def _forest(seed: int) -> Any:
 
     # Each split may choose among all dimensions: were the one that knows the factor held back, a blind one would
     # earn importance in its place. Leaves of several items keep the trees from learning noise by heart.
-    return RandomForestClassifier(TREES, max_features=None, min_samples_leaf=5, random_state=seed)
+    return RandomForestClassifier(
+        TREES, max_features=None, min_samples_leaf=5, random_state=short_seed("measures", seed, 3)
+    )
 
 
 def _concentration(importance: Floats) -> Floats:
@@ -247,23 +251,22 @@ def _others_of_same_value(factor: Tensor, items: Tensor, generator: torch.Genera
 
 
 def _points(
-    see: Callable[[Tensor, Tensor, torch.Generator], Tensor], codes: Tensor, factors: Tensor, seed: int
+    see: Callable[[Tensor, Tensor, torch.Generator], Tensor], codes: Tensor, factors: Tensor, rng: torch.Generator
 ) -> tuple[Floats, NDArray[np.int64]]:
     """What a batch shows, `POINTS` times for each factor, `(k · POINTS, …)`, and the number of the shared factor."""
-    generator = torch.Generator().manual_seed(seed)
-    seen = torch.cat([see(codes, factor, generator) for factor in factors.T])
+    seen = torch.cat([see(codes, factor, rng) for factor in factors.T])
     return seen.double().numpy(), np.repeat(np.arange(factors.shape[1]), POINTS)
 
 
-def _in_halves(codes: Tensor, factors: Tensor, seed: int) -> list[tuple[Tensor, Tensor, int]]:
-    """The items to fit on and those to score on, each with a seed of its own."""
+def _in_halves(codes: Tensor, factors: Tensor, seed: int) -> list[tuple[Tensor, Tensor, torch.Generator]]:
+    """The items to fit on and those to score on, each with a generator of its own."""
     x, y = codes.detach().double().cpu(), factors.cpu()
-    return [(x[half], y[half], 2 * seed + k) for k, half in enumerate(_halves(len(x), seed))]
+    return [(x[half], y[half], generator("measures", seed, k)) for k, half in enumerate(_halves(len(x), seed))]
 
 
 def _halves(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Numbers of the items to fit on, and of those to score on."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(n, generator=generator("measures", seed, 2))
     return order[: n // 2], order[n // 2 :]
 
 

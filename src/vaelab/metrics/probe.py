@@ -5,6 +5,8 @@ import warnings
 import torch
 from torch import Tensor
 
+from vaelab.seeding import generator, short_seed
+
 
 def probe_accuracy(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
     """Share of test items whose class a logistic regression on standardised codes gets right.
@@ -40,7 +42,7 @@ def silhouette(codes: Tensor, labels: Tensor, limit: int = 2000, seed: int = 0) 
     """
     from sklearn.metrics import silhouette_score
 
-    chosen = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:limit]
+    chosen = torch.randperm(len(codes), generator=generator("measures", seed))[:limit]
     codes, labels = codes[chosen], labels[chosen]
     if not 2 <= len(labels.unique()) < len(labels):
         return float("nan")
@@ -55,7 +57,7 @@ def pca_codes(train: Tensor, test: Tensor, components: int, seed: int = 0) -> tu
     from sklearn.decomposition import PCA
 
     seen, unseen = train.flatten(1).numpy(), test.flatten(1).numpy()
-    pca = PCA(min(components, *seen.shape), random_state=seed).fit(seen)
+    pca = PCA(min(components, *seen.shape), random_state=short_seed("solver", seed)).fit(seen)
     return torch.from_numpy(pca.transform(seen)), torch.from_numpy(pca.transform(unseen))
 
 

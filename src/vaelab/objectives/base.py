@@ -64,6 +64,14 @@ class Objective:
         raise NotImplementedError
 
 
+def refuse_capacity(pressure: Pressure, objective: str) -> None:
+    """Raise `UserError` for a schedule that holds the KL itself at a capacity."""
+    if pressure.capacity:
+        raise UserError(
+            f"objective={objective} has no KL to hold at a capacity: use objective=elbo, or another beta_schedule"
+        )
+
+
 def refuse_point(latent: Latent, objective: str) -> None:
     """Raise `UserError` for a latent that has no density."""
     if not latent.has_prior:

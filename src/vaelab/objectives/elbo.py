@@ -14,6 +14,7 @@ from vaelab.objectives.base import Objective
 if TYPE_CHECKING:
     from vaelab.objectives.base import Drawn
     from vaelab.objectives.beta_schedules import Pressure
+    from vaelab.objectives.latents import Latent
 
 
 class Terms(NamedTuple):
@@ -43,8 +44,21 @@ class Elbo(Objective):
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.free_bits < 0:
-            raise UserError(f"objective.free_bits must not be negative, not {self.free_bits}")
+        if not 0 <= self.free_bits < math.inf:
+            raise UserError(f"objective.free_bits must not be negative or infinite, not {self.free_bits}")
+
+    def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
+        if not pressure.capacity:
+            return
+        if not latent.has_prior:
+            raise UserError(
+                "latent=point has no KL to draw to a capacity: use latent=gaussian, or another beta_schedule"
+            )
+        if (free := latent.dims * self.free_bits) > pressure.capacity:
+            raise UserError(
+                f"objective.free_bits={self.free_bits:g} gives {latent.dims} dimensions {free:g} nats for nothing, "
+                f"more than the capacity of {pressure.capacity:g}: lower it, or raise beta_schedule.target"
+            )
 
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
         kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.mean_kl

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vaelab.errors import UserError
-from vaelab.objectives.base import Drawn, Objective, refuse_point
+from vaelab.objectives.base import Drawn, Objective, refuse_capacity, refuse_point
 from vaelab.objectives.importance import code_log_weight
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class ImportanceWeighted(Objective):
 
     def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
         refuse_point(latent, "iwae")
-        if pressure.capacity:
-            raise UserError("objective=iwae has no KL to hold at a capacity: use objective=elbo, or another schedule")
+        refuse_capacity(pressure, "iwae")
 
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
         code = code_log_weight(drawn.posterior, drawn.latent, drawn.codes).view_as(drawn.log_likelihood)

@@ -15,6 +15,9 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.objectives.likelihoods import LOG_2PI, gaussian_log_density
 
+# Parts of the items, each held against the moments of all others.
+FOLDS = 5
+
 
 class Posterior(Protocol):
     """q(z|x) of a batch."""
@@ -70,23 +73,46 @@ class Latent:
         raise NotImplementedError
 
     def prior_gap(self, posterior: Posterior) -> Tensor:
-        """A lower bound, a scalar in nats, on the KL from the aggregate posterior to the prior.
+        """A lower bound on the KL from the aggregate posterior to the prior: a scalar in nats, float64.
 
-        It comes from the aggregate posterior's moments: of all densities that have them, the one with the most entropy
-        is the nearest to the prior.
+        Four fifths of the items give the moments of a density r, and the last fifth what log r(z) / p(z) is on average;
+        each fifth in turn. No density that does not know z has more of that than the aggregate posterior itself, so it
+        is a bound on average, whatever r misses; the moments of the very items would give too much, some dim² / 4n
+        nats. Of few items in many dimensions it is below zero, which says nothing. A single item gives zero.
         """
-        return torch.zeros(())
+        n = len(posterior.mean)
+        gap, folds = posterior.mean.new_zeros((), dtype=torch.float64), min(FOLDS, n)
+        fold = torch.arange(n, device=posterior.mean.device) % folds
+        for k in range(folds) if n > 1 else ():
+            part = fold == k
+            gap += part.sum() / n * self.log_ratio(selected(posterior, ~part), selected(posterior, part))
+        return gap
+
+    def log_ratio(self, known: Posterior, unknown: Posterior) -> Tensor:
+        """The mean of log r(z) / p(z) over codes of `unknown`, where r has the moments of the codes of `known`.
+
+        Of all densities with the moments that the family knows, r has the most entropy. A scalar in nats, float64.
+        """
+        raise NotImplementedError
 
     def project(self, code: Tensor) -> Tensor:
         """The nearest valid code: what a mixture or a straight line between codes must go through."""
         return code
 
 
-def joined(posteriors: Sequence[Posterior], n: int) -> Posterior:
-    """The first `n` items of several batches' posteriors of one family, as one."""
-    family = type(posteriors[0])
-    names = [field.name for field in fields(family)]  # type: ignore[arg-type]
-    return family(*(torch.cat([getattr(part, name) for part in posteriors])[:n] for name in names))
+def joined(posteriors: Sequence[Posterior]) -> Posterior:
+    """Several batches' posteriors of one family, as one."""
+    columns = zip(*map(_tensors, posteriors), strict=True)
+    return type(posteriors[0])(*map(torch.cat, columns))
+
+
+def selected(posterior: Posterior, items: Tensor | slice) -> Posterior:
+    """Those of some items: a slice, numbers `(k,)`, or a mask `(batch,)`."""
+    return type(posterior)(*(tensor[items] for tensor in _tensors(posterior)))
+
+
+def _tensors(posterior: Posterior) -> list[Tensor]:
+    return [getattr(posterior, field.name) for field in fields(posterior)]  # type: ignore[arg-type]
 
 
 def _repeated(draws: int, *tensors: Tensor) -> Sequence[Tensor]:
@@ -131,16 +157,29 @@ class Gaussian(Latent):
     def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
         return -0.5 * (code.square() + LOG_2PI)
 
-    def prior_gap(self, posterior: Posterior) -> Tensor:
-        """KL to the prior of the one normal that has the aggregate posterior's mean and covariance."""
-        assert isinstance(posterior, GaussianPosterior)
-        mean, variance = posterior.mean.double(), posterior.log_variance.double().exp().mean(0)
-        scatter = (mean - mean.mean(0)) / (len(mean) * variance).sqrt()
-        # Covariance = diagonal · (1 + scatterᵀ scatter); its determinant is that of the smaller of the two products.
-        product = scatter.T @ scatter if len(mean) > self.dims else scatter @ scatter.T
-        log_determinant = variance.log().sum() + torch.logdet(torch.eye(len(product)).to(product) + product)
-        second_moment = mean.square().mean(0) + variance
-        return 0.5 * (second_moment.sum() - self.dims - log_determinant).float()
+    def log_ratio(self, known: Posterior, unknown: Posterior) -> Tensor:
+        """With the one normal that has the mean and, nearly, the covariance of the known codes.
+
+        The correlations shrink as n / (n + dim), so that few items in many dimensions do not invent them.
+        """
+        assert isinstance(known, GaussianPosterior) and isinstance(unknown, GaussianPosterior)
+        mean, within = known.mean.double(), known.log_variance.double().exp().mean(0)
+        kept, apart = len(mean) / (len(mean) + self.dims), mean - mean.mean(0)
+        # Covariance = √diagonal · (1 + scatterᵀ scatter) · √diagonal.
+        diagonal = within + (1 - kept) * apart.square().mean(0)
+        scatter = apart * (kept / len(mean) / diagonal).sqrt()
+        if len(scatter) > self.dims:
+            scatter = torch.linalg.qr(scatter, mode="r").R  # the same product from fewer rows
+        product = torch.eye(len(scatter)).to(scatter) + scatter @ scatter.T
+        lower = torch.linalg.cholesky(product)
+        # The inverse of 1 + scatterᵀ scatter is 1 - rootᵀ root.
+        root = torch.linalg.solve_triangular(lower, scatter, upper=False)
+        codes, variance = unknown.mean.double(), unknown.log_variance.double().exp().mean(0)
+        far = (codes - mean.mean(0)) / diagonal.sqrt()
+        square = far.square().sum(1).mean() - (far @ root.T).square().sum(1).mean()
+        square += ((1 - root.square().sum(0)) * variance / diagonal).sum()
+        log_determinant = diagonal.log().sum() + 2 * lower.diagonal().log().sum()
+        return 0.5 * (codes.square().mean(0).sum() + variance.sum() - log_determinant - square)
 
 
 @dataclass(frozen=True)
@@ -161,6 +200,11 @@ class WrappedNormalPosterior:
     def mean(self) -> Tensor:
         """The mean phase as a code."""
         return torch.cat([self.cosine, self.sine], dim=-1)
+
+    def resultant(self) -> tuple[Tensor, Tensor]:
+        """Mean cosine and sine of the batch's codes, `(dim,)` float64 each."""
+        shrink = torch.exp(-0.5 * self.sigma.double().square())
+        return (self.cosine * shrink).mean(0), (self.sine * shrink).mean(0)
 
     def sample(self, draws: int = 1) -> Tensor:
         """The mean phase turned by sigma · noise."""
@@ -188,7 +232,8 @@ class WrappedNormalPosterior:
         gap = torch.atan2(sine, cosine) - torch.atan2(self.sine, self.cosine)
         gap = torch.remainder(gap + math.pi, 2 * math.pi) - math.pi
         # What is left out lies (2 · most + 1) half turns away, beyond six of the widest sigma.
-        most = math.ceil(max((6 * float(self.sigma.detach().max()) / math.pi - 1) / 2, 0))
+        widest = float(self.sigma.detach().max().nan_to_num())
+        most = math.ceil(max((6 * widest / math.pi - 1) / 2, 0))
         variance = self.sigma.square()
         nearest = gaussian_log_density(gap, torch.zeros_like(gap), variance)
         if most == 0:
@@ -240,18 +285,19 @@ class Circle(Latent):
     def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
         return code.new_full((*code.shape[:-1], self.dims), -math.log(2 * math.pi))
 
-    def prior_gap(self, posterior: Posterior) -> Tensor:
-        """KL to the prior of the von Mises density that has each phase's mean direction and resultant length R.
+    def log_ratio(self, known: Posterior, unknown: Posterior) -> Tensor:
+        """With the von Mises density that has each phase's mean direction and resultant length R.
 
         Of all densities on the circle with that R it has the most entropy (Mardia and Jupp 2000, section 3.5.4). Its
         concentration is Banerjee et al.'s (2005, eq. 4.4) approximation; any other would give a bound, too.
         """
-        assert isinstance(posterior, WrappedNormalPosterior)
-        shrink = torch.exp(-0.5 * posterior.sigma.square())
-        length = torch.hypot((posterior.cosine * shrink).mean(0), (posterior.sine * shrink).mean(0)).clamp(max=1 - 1e-6)
+        assert isinstance(known, WrappedNormalPosterior) and isinstance(unknown, WrappedNormalPosterior)
+        cosine, sine = known.resultant()
+        length = torch.hypot(cosine, sine).clamp(1e-12, 1 - 1e-6)
         concentration = length * (2 - length.square()) / (1 - length.square())
         log_bessel = torch.special.i0e(concentration).log() + concentration
-        return (concentration * length - log_bessel).sum()
+        along = sum(a * b for a, b in zip((cosine, sine), unknown.resultant(), strict=True)) / length
+        return (concentration * along - log_bessel).sum()
 
     def project(self, code: Tensor) -> Tensor:
         """Onto the circle, along the radius; the origin, which has no phase, gets phase 0."""

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from vaelab.errors import UserError
 
 LOG_2PI = math.log(2 * math.pi)
+# Of a spread in the units of encoded data, which are near one.
+NARROWEST, WIDEST = 1e-6, 1e6
 
 
 class Likelihood(nn.Module):
@@ -44,6 +46,12 @@ class Likelihood(nn.Module):
                 f"the data run from {low:.4g} to {high:.4g}, outside what likelihood={name} allows "
                 f"[{self.support[0]:g}, {self.support[1]:g}]: use likelihood=gaussian or rescale the data"
             )
+
+
+def check_width(name: str, width: float) -> None:
+    """Refuse a spread, in encoded units, whose square or inverse single precision cannot hold. Raises `UserError`."""
+    if not NARROWEST <= width <= WIDEST:
+        raise UserError(f"likelihood.{name} must lie in [{NARROWEST:g}, {WIDEST:g}], not {width:g}")
 
 
 def _per_sample(log_density: Tensor) -> Tensor:
@@ -83,8 +91,7 @@ class Gaussian(Likelihood):
 
     def __init__(self, sigma: float = 0.1) -> None:
         super().__init__()
-        if sigma <= 0:
-            raise UserError(f"likelihood.sigma must be positive, not {sigma}")
+        check_width("sigma", sigma)
         self.sigma = sigma
 
     def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
@@ -108,8 +115,9 @@ class LearnedGaussian(Likelihood):
 
     def __init__(self, momentum: float = 0.98, min_sigma: float = 0.01, per_item: bool = False) -> None:
         super().__init__()
-        if not 0 <= momentum < 1 or min_sigma <= 0:
-            raise UserError("likelihood.momentum must lie in [0, 1) and likelihood.min_sigma must be positive")
+        if not 0 <= momentum < 1:
+            raise UserError(f"likelihood.momentum must lie in [0, 1), not {momentum}")
+        check_width("min_sigma", min_sigma)
         self.momentum, self.min_variance, self.per_item = momentum, min_sigma**2, per_item
         self.register_buffer("variance", torch.ones(()))
         self.register_buffer("seen", torch.zeros(()))
@@ -137,8 +145,7 @@ class Laplace(Likelihood):
 
     def __init__(self, scale: float = 0.1) -> None:
         super().__init__()
-        if scale <= 0:
-            raise UserError(f"likelihood.scale must be positive, not {scale}")
+        check_width("scale", scale)
         self.scale = scale
 
     def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
@@ -160,8 +167,9 @@ class Logistic(Likelihood):
 
     def __init__(self, levels: int = 256, scale: float = 0.1) -> None:
         super().__init__()
-        if levels < 2 or scale <= 0:
-            raise UserError("likelihood.levels must be at least 2 and likelihood.scale must be positive")
+        if levels < 2:
+            raise UserError(f"likelihood.levels must be at least 2, not {levels}")
+        check_width("scale", scale)
         self.steps = levels - 1
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
 
@@ -194,8 +202,7 @@ class ZeroMeanGaussian(Likelihood):
 
     def __init__(self, min_sigma: float = 0.03) -> None:
         super().__init__()
-        if min_sigma <= 0:
-            raise UserError(f"likelihood.min_sigma must be positive, not {min_sigma}")
+        check_width("min_sigma", min_sigma)
         self.min_sigma = min_sigma
 
     def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102

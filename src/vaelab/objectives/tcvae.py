@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vaelab.errors import UserError
-from vaelab.objectives.base import Drawn, Objective, refuse_point
+from vaelab.objectives.base import Drawn, Objective, refuse_capacity, refuse_point
 from vaelab.objectives.decomposition import Decomposition, decompose
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 class TotalCorrelation(Objective):
     """−E[log p(x|z)] + beta · (the parts of the KL, each with its own weight) (Chen et al. 2018, eq. 4).
 
-    The parts are those of the batch, whose mixture stands for the aggregate posterior. To weigh its posteriors by the
-    number of all items instead, as the paper does, adds a constant and changes no gradient. With all weights at 1 this
-    is the ELBO, with a sampled KL.
+    The parts are estimated from the batch, whose mixture stands for the aggregate posterior; see `decompose` for what
+    it shows. The gradient is that of the parts themselves as long as the code tells some nats less of its item than
+    the log of `dataset.batch_size` (6.2 nats for 512). Of a code that tells more, the weight of the total correlation
+    acts on the mutual information, as beta does. Larger batches, fewer dimensions or a larger beta remedy it. The
+    paper's weights by the number of all items change only constants, as long as that number is far above the batch's.
+    With all weights at 1 this is the ELBO, with a sampled KL.
 
     Raises:
-        UserError: if a weight is negative.
+        UserError: if a weight is negative or infinite.
     """
 
     mutual_information: float = 1.0
@@ -35,16 +39,17 @@ class TotalCorrelation(Objective):
 
     def __post_init__(self) -> None:
         for name, weight in zip(Decomposition._fields, self._weights(), strict=True):
-            if weight < 0:
-                raise UserError(f"objective.{name} must not be negative, not {weight}")
+            if not 0 <= weight < math.inf:
+                raise UserError(f"objective.{name} must not be negative or infinite, not {weight}")
 
     def _weights(self) -> tuple[float, float, float]:
         return self.mutual_information, self.total_correlation, self.dimension_wise_kl
 
     def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
         refuse_point(latent, "tcvae")
+        refuse_capacity(pressure, "tcvae")
 
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
         parts = decompose(drawn.posterior, drawn.latent, drawn.codes)
         kl = sum((weight * part for weight, part in zip(self._weights(), parts, strict=True)), torch.zeros(()))
-        return pressure.on(kl) - drawn.mean_log_likelihood
+        return pressure.beta * kl - drawn.mean_log_likelihood

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 Profile = Literal["exponential", "cluster"]
 
@@ -75,7 +76,7 @@ def simulate_channels(
         UserError: if a setting is outside its range.
     """
     _check(n, profile, decay, angular_spread, k_factor_db, antennas, spacing, taps, sample_rate)
-    rng = torch.Generator().manual_seed(seed)
+    rng = generator("data", seed)
     delay = torch.arange(taps) / sample_rate
     blocks = []
     for _ in range(0, n, BLOCK):

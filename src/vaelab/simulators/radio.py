@@ -10,11 +10,11 @@ from functools import partial
 from math import pi, sqrt
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 Noise = Literal["radio", "uniform", "cosine"]
 
@@ -82,7 +82,7 @@ def simulate_traces(
     """
     _check(n, noise, snr, noise_only, samples, sample_rate, templates)
     # Two streams, so that the noise can be changed under the same pulses.
-    pulse_rng, noise_rng = (torch.Generator().manual_seed(s) for s in _seeds(seed))
+    pulse_rng, noise_rng = (generator("data", seed, part) for part in range(2))
     spectra = _spectra(samples, sample_rate, templates)
     blocks = []
     for _ in range(0, n, BLOCK):
@@ -101,10 +101,6 @@ def _spectra(samples: int, sample_rate: float, templates: Tensor | None) -> Draw
     if templates is None:
         return partial(_pulse_spectra, _frequencies(samples, sample_rate))
     return partial(_pick, _centred(templates, samples))
-
-
-def _seeds(seed: int) -> list[int]:
-    return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
 def _check(

@@ -14,7 +14,7 @@ from vaelab.data.batch import Batch
 from vaelab.errors import UserError
 from vaelab.objectives.importance import importance_bounds, log_weights
 from vaelab.run import Run
-from vaelab.seeding import seeded
+from vaelab.seeding import seeded, stream_seed
 from vaelab.tasks.base import Output
 
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -61,7 +61,7 @@ class Likelihood:
         variant, rows = run.variant, []
         pairs = list(zip(items.x.split(1), items.target.split(1), strict=True))
         console = Console(file=sys.stderr)
-        with seeded(self.seed, variant.device):
+        with seeded(stream_seed("latent", self.seed), variant.device):
             for x, target in track(pairs, "importance weights", console=console, disable=not console.is_terminal):
                 posterior = variant.posterior(x.to(variant.device))
                 seen = target.to(variant.device)

@@ -17,7 +17,7 @@ from vaelab.errors import UserError
 from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
 from vaelab.objectives.importance import code_log_weight, importance_bounds
 from vaelab.run import Run
-from vaelab.seeding import seeded
+from vaelab.seeding import seeded, stream_seed
 from vaelab.tasks.base import Output, encode, read_own
 from vaelab.tasks.embed import class_name
 from vaelab.tasks.traverse import drawable
@@ -185,7 +185,7 @@ def raw_batches(run: Run, raw: Tensor) -> IndexLoader:
 @torch.inference_mode()
 def item_scores(variant: VAE, batches: Iterable[Batch], *, draws: int, k: int, seed: int) -> dict[str, Tensor]:
     """Name to `(items,)` scores on the CPU; the codes are drawn from `seed`, whatever was drawn before."""
-    with seeded(seed, variant.device):
+    with seeded(stream_seed("latent", seed), variant.device):
         rows = [_batch_scores(variant, batch.x.to(variant.device), draws, k) for batch in batches]
     return {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
 

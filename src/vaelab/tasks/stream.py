@@ -34,7 +34,6 @@ from vaelab.data.writers import (
 from vaelab.errors import Interrupted, UserError
 from vaelab.objectives.densities import Density, code_sampler
 from vaelab.run import Run
-from vaelab.seeding import stream_seed
 from vaelab.tasks.base import Output
 from vaelab.tasks.prior import FITTED_ON
 from vaelab.tasks.traverse import drawable
@@ -52,7 +51,7 @@ FRAMES, DPI = 100, 100  # turns that a gif or mp4 shows, and how finely
 PROBES, PROBE_EVERY, KEPT = 16, 32, 1000  # so many first turns have a plain decode beside them, then one in so many
 SHOWN = 8  # items kept to be drawn
 SAMPLE_RATE = 44_100  # Hz, in a wav of waves that have no rate of their own
-FASTEST = 100.0
+SLOWEST, FASTEST = 0.01, 100.0
 LINE_SECONDS = 10.0
 
 
@@ -124,8 +123,8 @@ class Stream:
             if value is not None and value < 1:
                 raise UserError(f"task.{name} must be at least 1, not {value}")
         for name in ("produce", "consume"):
-            if not 0 < getattr(self, name) <= FASTEST:
-                raise UserError(f"task.{name} must be above 0 and at most {FASTEST:g}, not {getattr(self, name)}")
+            if not SLOWEST <= getattr(self, name) <= FASTEST:
+                raise UserError(f"task.{name} must lie in [{SLOWEST:g}, {FASTEST:g}], not {getattr(self, name)}")
         if not wanted:
             raise UserError("task.to is empty: name one or several of npy, wav, gif, mp4, live, stdout")
         if "wav" in wanted:
@@ -156,7 +155,7 @@ def code_blocks(run: Run, density: Density, seed: int) -> Iterator[np.ndarray]:
     draw = code_sampler(density, latent=variant.latent, codes=codes, seed=seed)
     n = max(1, min(DRAWN, DRAWN_NUMBERS // variant.latent.code_size))
     for block in itertools.count():
-        yield draw(n, stream_seed(seed, block) % 2**32).numpy()
+        yield draw(n, block).numpy()
 
 
 def take_from(blocks: Iterator[np.ndarray]) -> Callable[[int], np.ndarray]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import lightning as L
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # The number of steps of a run without an end.
 FOREVER = 10**9
+# No net that learns has larger ones: what they multiply leaves single precision.
+LARGEST_WEIGHT = 1e6
 # Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
 BASELINE_ITEMS = 5000
 
@@ -169,7 +172,7 @@ class VAE(L.LightningModule):
     @torch.inference_mode()
     def draw(self, codes: Tensor, seed: int) -> Tensor:
         """As `decode`, with one draw from the likelihood instead of its mean."""
-        with seeded(seed):
+        with seeded(stream_seed("observation", seed)):
             parts = [self.likelihood.sample(self.params(part.to(self.device)).cpu()) for part in codes.split(256)]
         return torch.cat(parts)
 
@@ -235,19 +238,34 @@ class VAE(L.LightningModule):
         self.recent = [torch.tensor(term, device=self.device) for term in checkpoint["recent"]["terms"]]
         self.latest = checkpoint["recent"]["latest"]
 
-    def _check_finite(self, named: dict[str, float]) -> None:
+    def _check_finite(self, named: dict[str, float], largest: float = math.inf) -> None:
+        kept = "; the checkpoints hold the last good epoch" if self.current_epoch else ""
         for name, value in named.items():
-            if not math.isfinite(value):
+            if not abs(value) < largest:
                 raise UserError(
-                    f"{name} became {value} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
-                    "optimizer.lr or set trainer.gradient_clip_val=1.0; the checkpoints hold the last good epoch"
+                    f"{name} became {value:g} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
+                    f"optimizer.lr or set trainer.gradient_clip_val=1.0{kept}"
                 )
 
+    @contextmanager
+    def divergence_told(self) -> Iterator[None]:
+        """Where the weights have run away, what a library raises inside is only what follows from it.
+
+        Raises:
+            UserError: instead of it, naming the remedy.
+        """
+        try:
+            yield
+        except (ArithmeticError, ValueError, RuntimeError):
+            weights = torch.stack([weight.detach().abs().max().cpu() for weight in self.parameters()])
+            self._check_finite({"the largest weight": float(weights.max())}, LARGEST_WEIGHT)
+            raise
+
     def on_validation_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent)
+        self.tally = Tally(self.latent, self.seed)
 
     def on_test_epoch_start(self) -> None:  # noqa: D102
-        self.tally = Tally(self.latent)
+        self.tally = Tally(self.latent, self.seed)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
         self._seed(-1, batch_idx, self.trainer.global_rank)
@@ -273,7 +291,7 @@ class VAE(L.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
 
     def _seed(self, *position: int) -> None:
-        reseed(stream_seed(self.seed, *position), self.device)
+        reseed(stream_seed("latent", self.seed, *position), self.device)
 
     def configure_optimizers(self) -> Any:  # noqa: D102
         total = self.trainer.estimated_stepping_batches

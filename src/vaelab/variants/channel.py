@@ -11,7 +11,7 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.objectives.densities import Density, sample_codes
 from vaelab.objectives.likelihoods import ZeroMeanGaussian
-from vaelab.seeding import seeded
+from vaelab.seeding import seeded, stream_seed
 from vaelab.variants.base import BASELINE_ITEMS, Examined, Parts
 from vaelab.variants.signal import SignalVAE
 
@@ -72,7 +72,7 @@ class ChannelVAE(SignalVAE):
 
     def typical(self, params: Tensor) -> Tensor:
         """A realisation, since the mean of fading is nothing; each with the same fading: `(batch, *shape)`."""
-        with seeded(self.seed):
+        with seeded(stream_seed("observation", self.seed)):
             return torch.vmap(self.likelihood.sample, randomness="same")(params.cpu())
 
     def examine(self, batches: Iterable[Batch]) -> Examined:

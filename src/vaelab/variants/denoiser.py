@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelab.errors import UserError
-from vaelab.seeding import seeded
+from vaelab.seeding import seeded, stream_seed
 from vaelab.variants.base import VAE, Examined, Parts
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Denoiser(VAE):
         """The mean over draws of the code, which has the least square error; what the mean code gives can overshoot."""
         if not self.latent.has_prior:
             return super().reconstruct(posterior)
-        with seeded(self.seed, self.device):
+        with seeded(stream_seed("latent", self.seed), self.device):
             # One after the other, because a code of all scales is wide.
             draws = (self.likelihood.mean(self.params(posterior.sample())) for _ in range(DRAWS))
             return sum(draws, torch.zeros((), device=self.device)) / DRAWS
@@ -150,7 +150,7 @@ class Denoiser(VAE):
         from vaelab.metrics.band import agreement
 
         spreads, scores = [], []
-        with seeded(self.seed, self.device):
+        with seeded(stream_seed("doubt", self.seed), self.device):
             # So few at once, because a code of all scales is wide.
             for part, own in zip(x.split(32), reconstruction.split(32), strict=True):
                 codes = self.posterior(part.to(self.device)).sample(DRAWS)

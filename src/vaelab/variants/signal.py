@@ -63,6 +63,9 @@ class SineVAE(SignalVAE):
         super().__init__(parts)
         if "cycles" not in self.signature.facts:
             raise UserError(f"variant=sine: {self.hint}")
+        from vaelab.metrics.sine import check_measurable
+
+        check_measurable(self.signature.raw_shape[-1], self.cycles)
 
     @property
     def cycles(self) -> float:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from vaelab.objectives.base import Drawn
-from vaelab.objectives.decomposition import decompose
+from vaelab.objectives.decomposition import bounds
 from vaelab.objectives.elbo import active_units, bits_per_dim
-from vaelab.objectives.latents import Latent, Posterior, joined
+from vaelab.objectives.latents import Latent, Posterior, joined, selected
+from vaelab.seeding import generator
 
-# Items whose posteriors are held against each other, and densities computed for it: hundredths of a second.
-MIXED_ITEMS, MIXED_DENSITIES = 1024, 2**22
+# Items that stand for the aggregate posterior, and densities computed under them: hundredths of a second.
+MIXED_ITEMS, MIXED_DENSITIES = 2048, 2**22
 
 
 class Means(NamedTuple):
@@ -23,16 +24,28 @@ class Means(NamedTuple):
     kl: Tensor
 
 
-class Tally:
-    """Sums over items, in float64, of the bound's terms and of the codes' moments; and the first items' posteriors."""
+class Kept(NamedTuple):
+    """Posteriors of some items and a code of each, `(items, code_size)`, with the lots that they drew, `(items,)`."""
 
-    def __init__(self, latent: Latent) -> None:
-        self.latent = latent
+    lots: Tensor
+    posterior: Posterior
+    codes: Tensor
+
+
+class Tally:
+    """Sums over items, in float64, of the bound's terms and of the codes' moments; and some items' posteriors.
+
+    Those are a draw of `seed` in which every item has the same chance, whatever the order and the batches.
+    """
+
+    def __init__(self, latent: Latent, seed: int = 0) -> None:
+        self.latent, self.chance = latent, generator("reference", seed)
         self.sums: Tensor | None = None
         self.kl: Tensor | None = None
         self.codes: Tensor | None = None
-        self.drawn: list[tuple[Posterior, Tensor]] = []
-        self.mixed = min(MIXED_ITEMS, isqrt(MIXED_DENSITIES // latent.dims))
+        self.kept: Kept | None = None
+        # Eight times as many items as codes: more items tell more of a code, more codes only lessen the noise.
+        self.mixed = max(min(MIXED_ITEMS, isqrt(8 * MIXED_DENSITIES // latent.dims)), 1)
 
     def add(self, drawn: Drawn, error: Tensor) -> None:
         """Count one batch: its pass with one draw of each item, and its errors `(batch,)`."""
@@ -42,8 +55,18 @@ class Tally:
         self.sums = sums if self.sums is None else self.sums + sums
         self.kl = kl.sum(0) if self.kl is None else self.kl + kl.sum(0)
         self.codes = codes if self.codes is None else self.codes + codes
-        if self.latent.has_prior and sum(len(part) for _, part in self.drawn) < self.mixed:
-            self.drawn.append((drawn.posterior, drawn.codes))
+        if self.latent.has_prior:
+            self._keep(drawn.posterior, drawn.codes)
+
+    def _keep(self, posterior: Posterior, codes: Tensor) -> None:
+        """Of all items so far, those with the lowest lots, the lowest first."""
+        lots = torch.rand(len(codes), generator=self.chance, dtype=torch.float64)
+        if self.kept is not None:
+            lots, codes = torch.cat([self.kept.lots, lots]), torch.cat([self.kept.codes, codes])
+            posterior = joined([self.kept.posterior, posterior])
+        best = lots.argsort()[: self.mixed]
+        on_device = best.to(codes.device)
+        self.kept = Kept(lots[best], selected(posterior, on_device), codes[on_device])
 
     def means(self, data_dims: int, reduce: Callable[[Tensor], Tensor]) -> Means:
         """The split's means; `reduce` sums a tensor over processes, `data_dims` counts x's numbers."""
@@ -64,30 +87,40 @@ class Tally:
             "active_units": float(active_units(spread)),
         }
         if self.latent.has_prior:
-            found |= _gaps(kl, *(mixed[1:] / mixed[0]).tolist())
+            found |= _brackets(kl, self.latent.dims, *(mixed[1:] / mixed[0].clamp(min=1)).tolist())
         return Means(found, (reduce(self.kl) / count).cpu())
 
     def _mixed(self) -> Tensor:
-        """One, the parts of the KL and the prior's gap, of this process's first items."""
-        if not self.drawn:
-            assert self.sums is not None
-            return torch.zeros(5, device=self.sums.device)
-        posterior = joined([posterior for posterior, _ in self.drawn], self.mixed)
-        codes = torch.cat([codes for _, codes in self.drawn])[: self.mixed]
-        parts = decompose(posterior, self.latent, codes)
-        gap = self.latent.prior_gap(posterior).to(codes.device)
-        return torch.stack([torch.ones_like(gap), *parts, gap])
+        """One, the bounds on the parts of the KL, and that on the gap by moments, of this process's kept items."""
+        assert self.sums is not None and self.codes is not None
+        # What is no number has no parts, and is told by the sums.
+        if self.kept is None or not (self.sums.isfinite().all() and self.codes.isfinite().all()):
+            return self.sums.new_zeros(6)
+        posterior, codes = self.kept.posterior, self.kept.codes
+        counted = max(MIXED_DENSITIES // (len(codes) * self.latent.dims), 1)
+        found = bounds(posterior, self.latent, codes[:counted])
+        return torch.stack(
+            [self.sums.new_ones(()), *(part.double() for part in found), self.latent.prior_gap(posterior)]
+        )
 
 
-def _gaps(
-    kl: float, mutual_information: float, total_correlation: float, dimension_wise_kl: float, moments_gap: float
+def _brackets(
+    kl: float, dims: int, information: float, by_items: float, least: float, most: float, by_moments: float
 ) -> dict[str, float]:
-    """Bounds on the parts of the KL, and on their sum but the first: the gap from aggregate posterior to prior."""
+    """Each part of the KL, and the gap from aggregate posterior to prior, between two bounds.
+
+    The KL is the information and the gap, and the gap is the total correlation and the dimensions' own KL: what one is
+    at least, the other is at most. None is below zero.
+    """
+    information, gap, least = max(information, 0.0), max(by_items, by_moments, 0.0), max(least, 0.0)
+    together = dims > 1  # a dimension alone has nothing to correlate with
     return {
-        "mutual_information_at_least": mutual_information,
-        "mutual_information_at_most": kl - moments_gap,
-        "total_correlation_at_most": total_correlation,
-        "dimension_wise_kl": dimension_wise_kl,
-        "prior_gap_at_least": moments_gap,
-        "prior_gap_at_most": total_correlation + dimension_wise_kl,
+        "mutual_information_at_least": information,
+        "mutual_information_at_most": kl - gap,
+        "total_correlation_at_least": max(gap - most, 0.0) * together,
+        "total_correlation_at_most": max(kl - information - least, 0.0) * together,
+        "dimension_wise_kl_at_least": least,
+        "dimension_wise_kl_at_most": most,
+        "prior_gap_at_least": gap,
+        "prior_gap_at_most": kl - information,
     }

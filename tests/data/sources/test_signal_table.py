@@ -327,9 +327,9 @@ def test_an_own_table_with_the_runs_label_column_is_read_without_it(tmp_path):
 def test_a_pipe_is_refused_at_once(tmp_path):
     for name in ("a.csv", "a.npy", "a.wav"):
         os.mkfifo(tmp_path / name)
-        with pytest.raises(UserError, match="is a pipe or a device"):
+        with pytest.raises(UserError, match="a pipe or a device"):
             SignalTable("").read(tmp_path / name, ONE)
-    with pytest.raises(UserError, match="is a pipe or a device"):
+    with pytest.raises(UserError, match="a pipe or a device"):
         SignalTable(str(tmp_path / "a.csv")).load()
 
 

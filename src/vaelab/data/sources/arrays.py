@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from vaelab.data.memory import regular_file, require_honest_size, require_memory
+from vaelab.data.memory import require_honest_size, require_memory
+from vaelab.data.sources.files import existing_file
 from vaelab.errors import UserError
 
 ARRAYS = frozenset({".npy", ".npz"})
@@ -62,7 +63,7 @@ def stored_arrays(path: Path) -> dict[str, Stored]:
 
     Raises `UserError` if the file is damaged, or no such file.
     """
-    regular_file(path)
+    existing_file(path)
     try:
         if path.suffix.lower() == ".npz":
             return _in_npz(path)
@@ -124,7 +125,7 @@ def contents(arrays: dict[str, Stored]) -> str:
 def is_idx(path: Path) -> bool:
     """Whether the file begins as an idx file does, packed by gzip or not."""
     try:
-        with regular_file(path).open("rb") as raw:
+        with existing_file(path).open("rb") as raw:
             packed = raw.read(2) == GZIP
         with _opened(path, packed) as file:
             start = file.read(4)
@@ -138,7 +139,7 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises `UserError` if it is damaged, holds more or less than its header says, or does not fit into memory.
     """
-    regular_file(path)
+    existing_file(path)
     try:
         stored = _in_idx(path)
     except (OSError, EOFError, zlib.error) as error:

@@ -12,6 +12,7 @@ from vaelab.data.items import Items, Signature
 from vaelab.data.sources.audio_folder import chunk_length, chunked, read_recording
 from vaelab.data.sources.files import set_labels
 from vaelab.errors import UserError
+from vaelab.seeding import stream_seed
 from vaelab.simulators.genres import Genre, genre_clip
 
 GENRES: tuple[Genre, ...] = get_args(Genre)
@@ -58,5 +59,5 @@ class Genres:
             GENRES[number % len(GENRES)],
             seconds=self.clip_seconds,
             sample_rate=self.sample_rate,
-            generator=np.random.default_rng([self.seed, number]),
+            generator=np.random.default_rng(stream_seed("data", self.seed, number)),
         )

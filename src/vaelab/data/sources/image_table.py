@@ -10,10 +10,9 @@ from torch import Tensor
 
 from vaelab.data.cache import file_digests
 from vaelab.data.items import Items, LeftOut, Signature
-from vaelab.data.memory import regular_file
 from vaelab.data.sources.arrays import ARRAYS, Stored, choose_array, is_arrays, is_idx, load_array, stored_arrays
 from vaelab.data.sources.axes import Axes, arranged, either, require_dimensions, told, wished_axes
-from vaelab.data.sources.files import folder_labels, groups_of_equals, name_in, require_three, set_labels
+from vaelab.data.sources.files import existing_file, folder_labels, groups_of_equals, name_in, require_three, set_labels
 from vaelab.data.sources.image_folder import read_picture
 from vaelab.data.sources.signal_table import folder_arrays, label_words
 from vaelab.errors import UserError
@@ -73,7 +72,7 @@ class ImageTable:
         Arrays are read on the scale of the model's own data. Raises `UserError` if they cannot be used.
         """
         file = Path(path).expanduser()
-        if signature.kind != "picture" or not (file.is_dir() or is_arrays(regular_file(file))):
+        if signature.kind != "picture" or not (file.is_dir() or is_arrays(existing_file(file))):
             return read_picture(path, signature)
         wished = wished_axes(self.axes, PICTURES)
         if file.is_dir():
@@ -128,7 +127,7 @@ def _pictures(
     path: Path, key: str | None, wished: Axes | None, label: str | None = None
 ) -> tuple[np.ndarray, Axes, dict[str, Stored]]:
     """The array of pictures in a file, how its axes are read, and what else the file holds."""
-    if not is_arrays(regular_file(path)):
+    if not is_arrays(existing_file(path)):
         raise UserError(
             f"{path} is no npy, npz or idx file: for pictures as png, jpg and so on use dataset=image_folder"
         )

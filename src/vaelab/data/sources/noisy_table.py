@@ -11,6 +11,7 @@ from vaelab.data.items import Items, Signature
 from vaelab.data.sources.axes import Axes
 from vaelab.data.sources.signal_table import SignalTable, read_with_axes
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 
 @dataclass
@@ -47,7 +48,7 @@ class NoisyTable:
         if self.copies < 1:
             raise UserError(f"dataset.copies must be at least 1, not {self.copies}")
         table = SignalTable(self.file, self.key, group=self.group, axes=self.axes).load()
-        rng = torch.Generator().manual_seed(self.seed)
+        rng = generator("data", self.seed)
         clean = table.raw.repeat(self.copies, 1, 1)
         snr_db = low + (high - low) * torch.rand(len(clean), generator=rng)
         noisy = add_noise(clean, snr_db, rng)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from vaelab.data.cache import file_digests
 from vaelab.data.items import Items, LeftOut, Signature, label_tensor
-from vaelab.data.memory import regular_file
 from vaelab.data.sources.arrays import (
     ARRAYS,
     Stored,
@@ -39,6 +38,7 @@ from vaelab.data.sources.axes import (
 )
 from vaelab.data.sources.files import (
     attempt,
+    existing_file,
     files_under,
     folder_labels,
     groups_of_equals,
@@ -174,7 +174,7 @@ def read_with_axes(
     file, channels = Path(path).expanduser(), signature.raw_shape[0]
     found: Axes
     if file.suffix.lower() in SOUNDS:
-        values, found = _sound(regular_file(file))[None], ("channels", "time")
+        values, found = _sound(existing_file(file))[None], ("channels", "time")
     else:
         table = read_folder(file, key, axes) if file.is_dir() else _own_table(file, signature, key, axes, beside)
         if table.left_out:
@@ -205,7 +205,7 @@ def _own_table(
         return wished if wished and holds else _axes_for(path, values, signature.raw_shape)
 
     if is_arrays(file):
-        arrays = stored_arrays(regular_file(file))
+        arrays = stored_arrays(existing_file(file))
         key = key if key in arrays else None
         return from_arrays(file, arrays, key, guess=guess)
     label, group = (_column_there(file, column, signature.raw_shape[-1]) for column in beside)
@@ -260,7 +260,7 @@ def read_table(
 ) -> Table:
     """The usable items of a text or an array. Raises `UserError` if the file as a whole cannot be used."""
     wished = wished_axes(axes, SIGNALS)
-    if is_arrays(regular_file(path)):
+    if is_arrays(existing_file(path)):
         return from_arrays(path, stored_arrays(path), key, label, group, wished)
     return from_text(path, label, group, wished)
 

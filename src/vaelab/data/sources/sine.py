@@ -7,6 +7,7 @@ import torch
 
 from vaelab.data.items import Items
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 from vaelab.simulators.sine import sine_waves
 
 
@@ -33,7 +34,7 @@ class Sine:
         """
         if self.waves < 1:
             raise UserError(f"waves={self.waves}: give at least one")
-        uniform = torch.rand(self.waves, generator=torch.Generator().manual_seed(self.seed))
+        uniform = torch.rand(self.waves, generator=generator("data", self.seed))
         phase = (2 * uniform - 1) * math.pi
         raw = sine_waves(phase.double(), samples=self.samples, cycles=self.cycles).float()
         return Items("signal", raw, factors={"phase": phase}, facts={"cycles": float(self.cycles)})

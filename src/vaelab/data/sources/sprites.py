@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from vaelab.data.items import Items
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 from vaelab.simulators.sprites import SHAPES, sprite_factors, sprite_values, sprites
 
 
@@ -31,6 +30,6 @@ class Sprites:
         """
         if self.items < 1:
             raise UserError(f"items={self.items}: give at least one")
-        factors = sprite_factors(self.items, torch.Generator().manual_seed(self.seed))
+        factors = sprite_factors(self.items, generator("data", self.seed))
         raw = sprites(**sprite_values(factors), size=self.size)
         return Items("picture", raw, label=factors["shape"], label_names=SHAPES, factors=factors)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from vaelab.data.items import LeftOut
-from vaelab.data.memory import regular_file, require_memory
+from vaelab.data.memory import require_memory
+from vaelab.data.sources.files import existing_file
 from vaelab.errors import UserError
 
 HEAD, WIDE = 64, 2**20  # rows from which the table's form is read, fewer where they have so many characters together
@@ -100,7 +101,7 @@ def read_text(path: Path, label: str | int | None = None, group: str | int | Non
 
     Raises `UserError` if the file is no text, empty, too large, or lacks such a column.
     """
-    size = regular_file(path).stat().st_size
+    size = existing_file(path).stat().st_size
     require_memory(path, 3 * size)
     notes: list[str] = []
     form = find_form(path, label, group, notes)
