@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import pickle
 import resource
@@ -472,3 +473,13 @@ def test_a_strangers_run_directory_is_not_resumed_and_an_own_one_with_trust(tiny
     with pytest.raises(UserError, match=r"add trust=\[strange_nets\]$"):
         stored_config(tmp_path)
     assert stored_config(tmp_path, ["strange_nets"]) == config
+
+
+def test_what_is_no_number_is_null_in_a_file_that_any_reader_of_json_takes(tmp_path):
+    write_json(tmp_path / "m.json", {"a": math.nan, "b": [1.0, -math.inf, {"c": math.inf}], "d": (2, "nan", None)})
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    read = json.loads((tmp_path / "m.json").read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": [1.0, None, {"c": None}], "d": [2, "nan", None]}

@@ -2,9 +2,10 @@ import gc
 
 import torch
 from lightning.pytorch.callbacks import LambdaCallback, Timer
+from omegaconf import OmegaConf
 
 from vaelab.reporting.history import History
-from vaelab.train import evaluate_best, fit, import_frameworks, make_trainer
+from vaelab.train import choose_monitor, evaluate_best, fit, import_frameworks, make_trainer
 
 
 def test_the_collector_works_on_but_no_longer_walks_through_what_was_imported():
@@ -38,8 +39,28 @@ def test_the_best_weights_are_tested_and_the_whole_course_is_kept(tiny, tmp_path
     seconds, last = timer.time_elapsed("train"), variant.state_dict()["encoder.1.weight"].clone()
     tested = evaluate_best(trainer, variant, data, tmp_path)
     best = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)
-    assert best["epoch"] == 0 and "test/elbo" in tested
+    assert best["epoch"] == 0 and "test/elbo" in tested.means
+    assert (tested.epoch, tested.step) == (1, best["global_step"])
     assert torch.equal(variant.state_dict()["encoder.1.weight"], best["state_dict"]["encoder.1.weight"])
     assert not torch.equal(variant.state_dict()["encoder.1.weight"], last)
     assert history.curves["val/elbo"][-1][0] == 3 * best["global_step"]
     assert timer.time_elapsed("train") == seconds
+
+
+def test_a_run_begun_before_there_was_a_choice_goes_on_by_the_bound(tiny):
+    for experiment, words, name in (
+        ("sine", (), "val/elbo"),
+        # Of a plain code the bound was the log-likelihood, which is all that its objective weighs.
+        ("sine", ("latent=point", "latent.dim=2"), "val/objective"),
+        ("radio", (), "val/error"),
+    ):
+        run = tiny(experiment, *words)
+        assert choose_monitor(run.config, run.variant) == run.variant.monitor
+        OmegaConf.set_struct(run.config, False)
+        del run.config["monitor"]
+        assert choose_monitor(run.config, run.variant)[0] == name
+
+
+def test_what_is_asked_for_chooses(tiny):
+    run = tiny("sine", "monitor=val/error")
+    assert choose_monitor(run.config, run.variant) == ("val/error", "min")

@@ -46,6 +46,7 @@ class TrainSettings:
     threads: int | None
     resume: str | None
     trust: list[str]
+    monitor: str | None
 
 
 @dataclass

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from vaelab.acceleration import Acceleration
     from vaelab.data.module import DataModule, Found
+    from vaelab.reporting.finale import Tested
     from vaelab.variants.base import VAE
 
 
@@ -193,14 +194,13 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
     from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, Timer
-    from lightning.pytorch.loggers import TensorBoardLogger
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
     from omegaconf import OmegaConf
 
     from vaelab.config import check_settings
     from vaelab.loop import BlockLoop
     from vaelab.processes import check_processes, keep_to_this_machine
-    from vaelab.reporting.board import Board
+    from vaelab.reporting.board import Board, Scalars
     from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
     from vaelab.reporting.history import History
     from vaelab.reporting.progress import TrainingBar
@@ -209,7 +209,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
     check_settings(L.Trainer, device)
-    monitor, mode = variant.monitor
+    monitor, mode = chosen = choose_monitor(config, variant)
     callbacks: list[L.Callback] = [
         Timer(verbose=False),
         History(),
@@ -220,7 +220,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Not strict: an epoch may have no validation.
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience, strict=False))
     entry = checkpoint_entry(config, variant)
-    callbacks.append(Checkpoints(directory / "checkpoints", entry, variant.monitor))
+    callbacks.append(Checkpoints(directory / "checkpoints", entry, chosen))
     # Not before the checkpoint was found to fit.
     callbacks.append(LambdaCallback(on_train_start=lambda *_: keep_changes(directory, config)))
     settings: Any = {**OmegaConf.to_object(config.trainer), **OmegaConf.to_object(device)}  # type: ignore[dict-item]
@@ -229,7 +229,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
             raise UserError(f"trainer.{key} is made by vaelab itself: leave it out")
     check_processes(settings)
     quiet = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
-    logger = TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False)
+    logger = Scalars(directory, name="", version="tensorboard", default_hp_metric=False)
     try:
         trainer = L.Trainer(**{**quiet, **settings}, callbacks=callbacks, logger=logger, default_root_dir=directory)
     except (ValueError, RuntimeError, TypeError, MisconfigurationException) as error:
@@ -240,6 +240,16 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer
+
+
+def choose_monitor(config: DictConfig, variant: VAE) -> tuple[str, str]:
+    """What chooses the best weights, as `VAE.monitored` says it.
+
+    A run that was begun when there was no such setting goes on by what chose its best so far: the bound.
+    """
+    if "monitor" not in config and variant.monitor[0] == "val/objective" and variant.latent.has_prior:
+        return variant.monitored("val/elbo")
+    return variant.monitored(config.get("monitor"))
 
 
 def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
@@ -348,14 +358,17 @@ def told_when_stopped(directory: Path) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> dict[str, float]:
+def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> Tested:
     """The means over the test split, of the best weights, which the variant has from then on."""
     import torch
+
+    from vaelab.reporting.finale import Tested
 
     # The trainer's own way puts the callbacks back, too, and with them the course of the training.
     best = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True, mmap=True)
     variant.load_state_dict(best["state_dict"])
-    return dict(trainer.test(variant, datamodule=data, verbose=False)[0])
+    means = dict(trainer.test(variant, datamodule=data, verbose=False)[0])
+    return Tested(means, best["epoch"] + 1, best["global_step"])
 
 
 if __name__ == "__main__":

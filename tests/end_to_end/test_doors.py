@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 HEAVY = "torch,lightning,matplotlib,sklearn,librosa,torchvision,numpy"
 SPY = f"""
@@ -369,7 +371,7 @@ def test_a_training_without_progress_ends_early_and_says_so(vaelab, words, tmp_p
     run = tmp_path / "run"
     done = vaelab.train(*own, f"hydra.run.dir={run}", figures=False).done()
     last = done.err.splitlines()[-1]
-    assert last.endswith("ended early: 2 validations without a better val/elbo")
+    assert last.endswith("ended early: 2 validations without a better val/objective")
     assert last.startswith("epoch 3/40")
 
 
@@ -380,13 +382,62 @@ def test_waiting_for_a_better_validation_copes_with_epochs_that_have_none(vaelab
         assert "ended early" not in done.err and (tmp_path / name / "metrics.json").is_file()
 
 
-@pytest.mark.parametrize(("experiment", "name", "sign"), [("digits", "val/elbo", -1), ("radio", "val/error", 1)])
+@pytest.mark.parametrize(("experiment", "name", "sign"), [("digits", "val/objective", -1), ("radio", "val/error", 1)])
 def test_the_validation_score_that_chose_the_weights_is_told_as_it_is(trained, experiment, name, sign):
     found = measures(trained(experiment)[0])
     told = [float(value) for value in re.findall(r"val ELBO (-?[\d.]+)", trained(experiment)[1].err)]
     assert next(iter(found)) == name and found[name] * sign > 0
     # The bar tells the last epoch, which is no better than the best.
-    assert name != "val/elbo" or found[name] >= told[-1] - 0.01
+    assert name != "val/objective" or found[name] >= told[-1] - 0.01
+
+
+def curve(run, tag):
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    return [event.value for event in board.Scalars(tag)]
+
+
+@pytest.fixture(scope="module")
+def overfitted(vaelab, tmp_path_factory):
+    """Few noisy signals, a small beta, many epochs: the bound at beta = 1 is best at the start, the objective later."""
+    folder = tmp_path_factory.mktemp("overfitted")
+    rng, time = np.random.default_rng(0), np.linspace(0, 6, 24)
+    signals = np.sin(time + 6 * rng.random((80, 1))) + rng.normal(0, 0.3, (80, 24))
+    np.savetxt(folder / "few.csv", signals, delimiter=",")
+    own = ["experiment=signals", f"dataset.file={folder}/few.csv", "dataset.batch_size=8", "architecture.widths=[32]"]
+    own += ["optimizer.lr=0.01", "beta_schedule.value=0.01", "trainer.max_epochs=20"]
+
+    def train(name, *words):
+        run = folder / name
+        return run, vaelab.train(*own, *words, f"hydra.run.dir={run}", figures=False).done()
+
+    return train
+
+
+def test_the_weights_that_are_kept_are_the_best_at_what_was_asked_for(overfitted):
+    run, _ = overfitted("objective")
+    objective, elbo, found = curve(run, "val/objective"), curve(run, "val/elbo"), measures(run)
+    best = max(range(20), key=objective.__getitem__)
+    assert found["best_epoch"] == best + 1 and found["epochs"] == 20
+    assert found["val/objective"] == pytest.approx(objective[best], rel=1e-6)
+    assert elbo[best] < max(elbo) - 1  # which would have kept others
+
+
+def test_another_measure_chooses_where_it_is_asked_for_and_an_early_best_epoch_is_told(overfitted):
+    run, told = overfitted("elbo", "monitor=val/elbo", "trainer.max_epochs=40")
+    elbo, found = curve(run, "val/elbo"), measures(run)
+    best = max(range(40), key=elbo.__getitem__)
+    assert next(iter(found)) == "val/elbo" and found["val/elbo"] == pytest.approx(elbo[best], rel=1e-6)
+    assert found["best_epoch"] == best + 1 <= 4
+    assert f"best at epoch {best + 1} of 40" in told.out
+
+
+def test_the_lesser_error_chooses_and_ends_a_run_early(overfitted):
+    run, told = overfitted("error", "monitor=val/error", "early_stopping.patience=2", "trainer.max_epochs=60")
+    error, found = curve(run, "val/error"), measures(run)
+    assert found["val/error"] == pytest.approx(min(error), rel=1e-6)
+    assert found["best_epoch"] == error.index(min(error)) + 1 == found["epochs"] - 2
+    assert told.err.splitlines()[-1].endswith("2 validations without a better val/error")
 
 
 def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):

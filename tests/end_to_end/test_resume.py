@@ -9,6 +9,7 @@ import signal
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SINE = ["trainer.max_epochs=3", "beta_schedule=linear", "beta_schedule.warmup_steps=8", "trainer.log_every_n_steps=2"]
 DIGITS = ["trainer.max_epochs=2", "dataset.codec.binarisation=dynamic"]
@@ -195,7 +196,41 @@ def test_the_best_score_and_the_history_survive_a_resume(vaelab, words, tmp_path
     assert history["val/elbo"][:, 0].tolist() == [5, 10, 15]
     assert torch.equal(history["val/elbo"][:2], earlier["val/elbo"])
     best = next(state["best"] for key, state in after.items() if "Checkpoints" in key)
-    assert best == history["val/elbo"][:, 1].max()
+    assert best == history["val/objective"][:, 1].max()
+
+
+def curves(run):
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    return {tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+
+
+def test_the_curves_of_a_killed_run_are_those_of_the_uncut_one_when_it_has_gone_on(vaelab, words, uncut, tmp_path):
+    experiment, own = RECIPES["cosine"]
+    run, how = tmp_path / "run", {"figures": False}
+    own = [*words(experiment), *own, f"hydra.run.dir={run}"]
+    # Killed when the second epoch was on the board, with the checkpoint of the first.
+    assert vaelab.train(*own, cut=(14, signal.SIGKILL), **how).status == 137
+    assert [step for step, _ in curves(run)["val/elbo"]] == [4, 9]
+    vaelab.train(f"resume={run}", cut=(7, signal.SIGTERM), **how)
+    vaelab.train(f"resume={run}", **how).done()
+    resumed, whole = curves(run), curves(uncut("cosine"))
+    assert [step for step, _ in whole["val/elbo"]] == [4, 9, 14]
+    assert resumed == whole
+
+
+def test_a_run_begun_before_it_was_chosen_what_chooses_goes_on_by_the_bound(vaelab, words, tmp_path):
+    own = [*words("sine"), *SINE, "beta_schedule.value=0.01", "monitor=val/elbo"]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    how = {"figures": False}
+    vaelab.train(*own, f"hydra.run.dir={whole}", **how).done()
+    vaelab.train(*own, f"hydra.run.dir={run}", cut=(7, signal.SIGTERM), **how)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["monitor"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    vaelab.train(f"resume={run}", **how).done()
+    assert next(iter(numbers(run))) == "val/elbo"
+    assert_same_end(run, whole)
 
 
 def test_training_sees_a_new_order_in_each_epoch(words):

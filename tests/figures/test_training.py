@@ -55,3 +55,18 @@ def test_a_capacity_has_a_panel_of_its_own_in_nats():
 def test_a_schedule_that_never_changes_is_not_drawn():
     assert schedule_curve(partial(constant, total_steps=100, value=4.0), steps=100) is None
     assert schedule_curve(lambda step: cyclic(step, 1), steps=1) is None
+
+
+def test_the_epoch_that_was_kept_is_marked_in_every_panel():
+    drawn = history_curves({"val/elbo": STEPS, "val/kl": STEPS}, kept=10)
+    for panel in drawn.axes:
+        mark = panel.lines[-1]
+        assert mark.get_label() == "kept" and list(mark.get_xdata()) == [10, 10]
+
+
+def test_an_objective_that_is_the_bound_has_no_panel_of_its_own_and_another_has():
+    other = [(0, 1.0), (10, 1.5)]
+    for objective, titles in ((STEPS, ["ELBO (nats)"]), (other, ["objective (nats)", "ELBO (nats)"])):
+        drawn = history_curves({"val/objective": objective, "val/elbo": STEPS, "train/elbo": STEPS})
+        assert [panel.get_title(loc="left") for panel in drawn.axes] == titles
+        assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["train", "val"]

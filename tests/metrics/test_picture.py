@@ -78,3 +78,16 @@ def test_real_digits_stand_beside_pca_and_the_mean():
     assert measures["psnr_db"] > measures["baseline/pca_psnr_db"] > measures["baseline/mean_psnr_db"]
     assert measures["ssim"] == pytest.approx(1, abs=1e-5)
     assert 0 < measures["baseline/pca_ssim"] < 1
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_where_all_pictures_are_flat_nothing_is_said_of_sharpness(level):
+    flat, sharp = torch.full((6, 1, 8, 8), level), pictures(6, 1, 8, 8)
+    measures = picture_measures(flat, sharp) | picture_baselines(flat, flat, components=2)
+    assert set(measures) == {"psnr_db", "ssim", "baseline/pca_psnr_db", "baseline/pca_ssim", "baseline/mean_psnr_db"}
+
+
+def test_one_grey_in_one_pixel_of_many_is_sharp():
+    x = torch.full((100, 1, 64, 64), 0.3)
+    x[0, 0, 30, 30] += 1 / 255
+    assert picture_measures(x, x)["sharpness_ratio"] == pytest.approx(1)

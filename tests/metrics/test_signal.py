@@ -37,3 +37,16 @@ def test_waves_of_one_frequency_are_two_dimensional_for_pca(signals):
     }
     assert measures["baseline/pca_explained_variance"] == pytest.approx(1, abs=1e-5)
     assert measures["baseline/mean_rmse"] > measures["rmse"] > measures["baseline/pca_rmse"]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -3e7])
+def test_of_signals_that_are_all_the_same_no_variance_is_explained_and_nothing_is_said_of_it(level):
+    x = torch.full((40, 1, 50), level)
+    measures = signal_measures(x[:20], x[:20] + 1, x[20:]) | signal_baselines(x[:20], x[20:], components=2)
+    assert set(measures) == {"rmse", "baseline/pca_rmse", "baseline/mean_rmse"}
+    assert measures["rmse"] == pytest.approx(1, abs=abs(level) * 1e-6)
+
+
+def test_a_small_variance_on_a_large_level_is_explained(signals):
+    x = 1 + 1e-3 * signals
+    assert signal_measures(x[60:], x[60:], x[:60])["explained_variance"] == pytest.approx(1, abs=1e-3)

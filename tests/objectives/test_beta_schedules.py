@@ -92,3 +92,14 @@ def test_a_schedule_asked_in_any_order_gives_the_same_betas(schedule):
     forth = [schedule(step, TOTAL) for step in range(0, 1000, 50)]
     back = [schedule(step, TOTAL) for step in reversed(range(0, 1000, 50))]
     assert forth == back[::-1]
+
+
+@pytest.mark.parametrize("total", [1, 2, 9, 10, 1000])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_when_the_run_is_over_every_schedule_is_at_its_final_value(schedule, total):
+    final = schedule(total, total, value=3.0)
+    assert final == Pressure(3.0, 25.0 if schedule is capacity else 0.0)
+
+
+def test_a_schedule_that_falls_ends_at_its_value():
+    assert linear(10, 10, value=1.0, start=5.0) == cosine(10, 10, value=1.0, start=5.0) == Pressure(1.0)

@@ -5,7 +5,7 @@ from vaelab.data.codecs.picture import PictureCodec
 from vaelab.data.codecs.signal import SignalCodec
 from vaelab.data.items import Items
 from vaelab.data.module import DataModule
-from vaelab.reporting.tables import collapse_warning, number, tell_found, tell_metrics
+from vaelab.reporting.tables import collapse_warning, early_warning, number, tell_found, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -74,3 +74,15 @@ def test_what_a_reader_decided_is_told_word_for_word(tiny, capsys):
     data.items.notes = ["read as [items,time] [/b]"]
     tell_found(data.prepare(), data)
     assert "  read as [items,time] [/b]" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("best", "epochs"), [(1, 10), (2, 30), (3, 30)])
+def test_a_best_epoch_among_the_first_tenth_is_told_in_one_line_with_a_remedy(best, epochs):
+    line = early_warning(best, epochs)
+    assert line.startswith(f"best at epoch {best} of {epochs}")
+    assert "fewer epochs" in line and "more data" in line and "\n" not in line
+
+
+@pytest.mark.parametrize(("best", "epochs"), [(1, 1), (1, 9), (4, 30), (30, 30)])
+def test_nothing_is_said_of_a_later_epoch_or_a_short_run(best, epochs):
+    assert early_warning(best, epochs) is None

@@ -10,10 +10,13 @@ from vaelab.data.codecs.signal import SignalCodec
 from vaelab.data.items import Items, Signature
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError
-from vaelab.objectives.beta_schedules import constant, linear
+from vaelab.objectives.beta_schedules import capacity, constant, cosine, cyclic, linear, sinusoid
 from vaelab.objectives.elbo import Elbo
+from vaelab.objectives.iwae import ImportanceWeighted
 from vaelab.objectives.latents import Gaussian, Point
 from vaelab.objectives.likelihoods import Gaussian as GaussianLikelihood
+from vaelab.objectives.likelihoods import LearnedGaussian
+from vaelab.objectives.tcvae import TotalCorrelation
 from vaelab.variants.base import Parts
 from vaelab.variants.optimizers import adam
 from vaelab.variants.signal import SignalVAE
@@ -66,9 +69,10 @@ def test_the_test_metrics_are_those_of_a_sum_by_hand_over_the_whole_split(data, 
     by_hand = (-error / (2 * 0.25) - math.log(0.5) - 0.5 * math.log(2 * math.pi)).sum(1)
     assert len(x) == 360
     assert found["test/log_likelihood"] == pytest.approx(by_hand.mean().item(), rel=1e-5)
-    assert found["test/elbo"] == found["test/log_likelihood"] and found["test/kl"] == 0
     assert found["test/error"] == pytest.approx(error.mean().item(), rel=1e-5)
-    assert found["test/bits_per_dim"] == pytest.approx(-by_hand.mean().item() / 8 / math.log(2), rel=1e-5)
+    # A code that nothing is paid for has no bound, no KL and no unit that lies idle.
+    assert set(found) == {"test/log_likelihood", "test/error", "test/objective"}
+    assert found["test/objective"] == found["test/log_likelihood"]
 
 
 def test_the_kl_of_the_test_is_the_closed_form_over_the_whole_split(data, trainer_of):
@@ -79,6 +83,7 @@ def test_the_kl_of_the_test_is_the_closed_form_over_the_whole_split(data, traine
     assert found["test/kl"] == pytest.approx(posterior.kl().sum(1).mean().item(), rel=1e-5)
     assert found["test/active_units"] == (posterior.mean.var(0, correction=0) > 0.01).sum()
     assert found["test/elbo"] == pytest.approx(found["test/log_likelihood"] - found["test/kl"], rel=1e-6)
+    assert found["test/bits_per_dim"] == pytest.approx(-found["test/elbo"] / 8 / math.log(2), rel=1e-5)
 
 
 def test_validation_is_the_same_at_every_call_and_at_beta_one_whatever_training_weighs(data, trainer_of):
@@ -87,13 +92,89 @@ def test_validation_is_the_same_at_every_call_and_at_beta_one_whatever_training_
         variant = model(beta=partial(constant, value=beta), objective=Elbo(free_bits=beta))
         torch.seed()
         found.append(trainer_of().validate(variant, datamodule=data, verbose=False)[0])
+        # Which is the one thing that it weighs.
+        found[-1].pop("val/objective")
     assert found[0] == found[1] == found[2] == found[3]
 
 
-def test_the_best_checkpoint_is_chosen_on_the_validations_elbo(data, trainer_of):
-    name, mode = SignalVAE.monitor
-    assert (name, mode) == ("val/elbo", "max")
-    assert name in trainer_of().validate(model(), datamodule=data(), verbose=False)[0]
+def validated(variant, data, trainer_of, steps=10):
+    variant.total_steps = steps
+    return trainer_of().validate(variant, datamodule=data, verbose=False)[0]
+
+
+def test_the_best_checkpoint_is_chosen_on_the_validation_value_of_the_objective(data, trainer_of):
+    assert SignalVAE.monitor == ("val/objective", "max")
+    data, free = data(split=(0.1, 0.8, 0.1)), 0.33
+    found = validated(model(beta=partial(constant, value=0.05)), data, trainer_of)
+    assert found["val/objective"] == pytest.approx(found["val/log_likelihood"] - 0.05 * found["val/kl"], rel=1e-6)
+    variant = model(beta=partial(constant, value=3.0), objective=Elbo(free))
+    found = validated(variant, data, trainer_of)
+    paid = sum(max(kl, free) for kl in variant.kl.tolist())
+    assert paid > found["val/kl"] + 0.05
+    assert found["val/objective"] == pytest.approx(found["val/log_likelihood"] - 3 * paid, rel=1e-6)
+
+
+@pytest.mark.parametrize("schedule", [constant, linear, cosine, cyclic, sinusoid])
+@pytest.mark.parametrize("steps", [1, 10, 13])
+def test_at_beta_one_the_objective_is_the_bound_to_the_last_digit_wherever_annealing_ends(
+    data, trainer_of, schedule, steps
+):
+    found = validated(model(beta=schedule), data(), trainer_of, steps)
+    assert found["val/objective"] == found["val/elbo"]
+
+
+def test_a_capacity_counts_by_the_kl_of_the_whole_split(data, trainer_of):
+    found = validated(model(beta=partial(capacity, value=2.0, target=9.0)), data(), trainer_of)
+    expected = found["val/log_likelihood"] - 2 * abs(found["val/kl"] - 9)
+    assert found["val/objective"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_importance_weighted_objective_is_worth_its_own_bound(data, trainer_of):
+    data = data(split=(0.05, 0.9, 0.05))
+    one, many = (validated(model(objective=ImportanceWeighted(k)), data, trainer_of) for k in (1, 50))
+    # What is told beside it does not depend on how many draws the objective looks at.
+    assert one["val/elbo"] == many["val/elbo"] and one["val/kl"] == many["val/kl"]
+    assert many["val/objective"] > one["val/objective"] + 0.05
+    assert one["val/objective"] == pytest.approx(one["val/elbo"], abs=0.3)
+
+
+def test_an_objective_of_weighted_parts_pays_the_correlation_as_often_as_it_is_weighed(data, trainer_of):
+    data = data(split=(0.05, 0.64, 0.31))  # one batch of 256
+    found = {}
+    for weight in (1.0, 2.0, 6.0):
+        torch.manual_seed(0)
+        variant = model(objective=TotalCorrelation(total_correlation=weight), beta=partial(constant, value=0.5))
+        found[weight] = validated(variant, data, trainer_of)
+    plain = found[1.0]["val/log_likelihood"] - 0.5 * found[1.0]["val/kl"]
+    assert found[1.0]["val/objective"] == pytest.approx(plain, rel=1e-6)
+    once, five = (found[1.0]["val/objective"] - found[weight]["val/objective"] for weight in (2.0, 6.0))
+    assert once > 1e-3 and five == pytest.approx(5 * once, rel=0.01)
+
+
+def test_the_validation_value_is_minus_the_loss_that_training_would_have(data, trainer_of):
+    """One batch of all, in the same random order: the two are the same number."""
+    data = data(split=(0.05, 0.64, 0.31))
+    for objective in (Elbo(), Elbo(0.3), TotalCorrelation(), ImportanceWeighted(4)):
+        variant = model(objective=objective, beta=partial(constant, value=0.7))
+        found = validated(variant, data, trainer_of)
+        batch = data.batch("val", N)
+        torch.manual_seed(1)
+        loss = torch.stack([variant.loss(batch, *variant.pass_through(batch, objective.draws)) for _ in range(200)])
+        assert found["val/objective"] == pytest.approx(-loss.mean().item(), abs=4 * loss.std().item() + 0.02)
+
+
+def test_another_measure_may_choose_in_its_own_direction_and_a_wrong_name_is_refused():
+    variant = model()
+    assert variant.monitored(None) == ("val/objective", "max")
+    assert variant.monitored("val/elbo") == ("val/elbo", "max")
+    assert variant.monitored("val/active_units") == ("val/active_units", "max")
+    for name in ("error", "kl", "bits_per_dim"):
+        assert variant.monitored(f"val/{name}") == (f"val/{name}", "min")
+    for name, near in (("elbo", "val/elbo"), ("val/eror", "val/error"), ("test/kl", "val/kl")):
+        with pytest.raises(UserError, match=rf"^monitor={name} is not what validation tells: did you mean {near}\?$"):
+            variant.monitored(name)
+    with pytest.raises(UserError, match="monitor=val/elbo is not what validation tells"):
+        model(Point(3)).monitored("val/elbo")
 
 
 def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(data, trainer_of):
@@ -146,9 +227,43 @@ def test_the_log_holds_the_terms_and_the_beta_of_its_last_step(data, trainer_of,
     rows = [(step, row) for step, row in notes.rows if "train/beta" in row]
     assert [step for step, _ in rows] == [2, 4, 6]
     assert [row["train/beta"] for _, row in rows] == [0.25, 0.75, 1.0]
+    learnt = {"train/gradient_norm", "train/loss", "train/log_likelihood", "train/lr"}
     for _, row in rows:
+        assert set(row) == learnt | {"train/kl", "train/elbo", "train/beta"}
         assert row["train/elbo"] == pytest.approx(row["train/log_likelihood"] - row["train/kl"])
         assert row["train/lr"] == 0.01 and row["train/loss"] > -row["train/log_likelihood"]
+
+
+def test_the_log_of_a_plain_autoencoder_has_no_kl_and_no_beta(data, trainer_of, notes_of):
+    notes = notes_of()
+    trainer_of(logger=notes, max_steps=2, limit_val_batches=0).fit(model(Point(3)), datamodule=data(batch_size=7))
+    rows = [row for _, row in notes.rows if "train/loss" in row]
+    learnt = {"train/loss", "train/log_likelihood", "train/lr", "train/gradient_norm"}
+    assert len(rows) == 2 and all(set(row) == learnt for row in rows)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_the_gradient_norm_is_that_of_the_loss_before_it_is_clipped(data, trainer_of, notes_of, clip):
+    data, notes, variant = data(batch_size=1000), notes_of(), model(Point(3))
+    before = [value.detach().clone().requires_grad_() for value in variant.parameters()]
+    batch = data.batch("train", N)
+    encoder, decoder = nn.Linear(8, 3), nn.Linear(3, 8)
+    for module, (weight, bias) in ((encoder, before[:2]), (decoder, before[2:])):
+        module.weight, module.bias = nn.Parameter(weight), nn.Parameter(bias)
+    mean = decoder(encoder(batch.x.flatten(1)))
+    ((mean - batch.x.flatten(1)).square() / (2 * 0.25)).sum(1).mean().backward()
+    expected = sum(p.grad.square().sum() for p in (*encoder.parameters(), *decoder.parameters())).sqrt().item()
+    trainer_of(logger=notes, max_steps=1, limit_val_batches=0, gradient_clip_val=clip).fit(variant, datamodule=data)
+    (row,) = [row for _, row in notes.rows if "train/loss" in row]
+    assert row["train/gradient_norm"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_sigma_that_is_learnt_is_logged(data, trainer_of, notes_of):
+    notes, variant = notes_of(), model()
+    variant.likelihood = LearnedGaussian()
+    trainer_of(logger=notes, max_steps=3, limit_val_batches=0).fit(variant, datamodule=data(batch_size=7))
+    logged = [row["train/sigma"] for _, row in notes.rows if "train/sigma" in row]
+    assert len(logged) == 3 and logged[-1] == pytest.approx(variant.likelihood.variance.sqrt().item())
 
 
 def test_a_value_that_is_not_finite_stops_training_naming_it_the_step_and_a_remedy(data, trainer_of):

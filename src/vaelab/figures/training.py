@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOOKS = {"train": (BLUE, 0.9), "val": (RED, 1.4), "test": (GREEN, 1.4)}
 TITLES = {
+    "objective": "objective (nats)",
     "elbo": "ELBO (nats)",
     "log_likelihood": "log-likelihood (nats)",
     "kl": "KL (nats)",
@@ -32,25 +33,30 @@ TITLES = {
 }
 
 
-def history_curves(history: dict[str, list[tuple[int, float]]]) -> Figure:
+def history_curves(history: dict[str, list[tuple[int, float]]], kept: int | None = None) -> Figure:
     """One panel a measure over the steps, training blue, validation red; the ELBO, its parts and beta first.
 
     Args:
         history: the measure's name, with its split before a slash where it has one (`train/elbo`, `val/kl`,
             `beta`), to its `(step, value)` pairs in order.
+        kept: the step whose weights were kept, a dotted line in every panel.
     """
     measures = {name.rpartition("/")[2] for name in history}
+    if history.get("val/objective") == history.get("val/elbo"):
+        measures -= {"objective"}  # that is what it is
     order = [name for name in TITLES if name in measures] + sorted(measures - set(TITLES))
     drawn, panels = small_multiples(len(order), min(len(order), 2), panel_height=1.5, shared=False)
     for panel, measure in zip(panels, order, strict=True):
         for split, points in _splits(history, measure).items():
             colour, width = LOOKS.get(split, (INK, 1.2))
             panel.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=split)
+        if kept is not None:
+            panel.axvline(kept, color=INK, linewidth=0.8, linestyle=":", label="kept")
         panel.grid(axis="y", color=PALE, linewidth=0.4)
         title(panel, TITLES.get(measure, measure.replace("_", " ")))
     axis_labels(drawn, "step")
     if any(split for name in history if (split := name.rpartition("/")[0])):
-        legend_above(drawn, panels[0])
+        legend_above(drawn, max(panels, key=lambda panel: len(panel.lines)))
     return drawn
 
 

@@ -8,6 +8,8 @@ from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
 # Quantisation to bytes alone costs 59 dB; an exact copy must not make a mean infinite.
 SMALLEST_MSE = 1e-10
 LARGEST_RADIUS = 5
+# Variance of a Laplacian that is rounding alone: one grey of 255 in one pixel of many is far above.
+FLAT = 1e-12
 
 
 def psnr_db(x: Tensor, reference: Tensor) -> Tensor:
@@ -60,18 +62,23 @@ def sharpness_ratio(x: Tensor, reference: Tensor) -> Tensor:
         reference: shaped as `x`.
 
     Returns:
-        A scalar: the ratio of the mean variances, so that a flat picture among the references does no harm.
+        A scalar: the ratio of the mean variances, so that a flat picture among the references does no harm. NaN where
+        all of them are flat.
     """
-    return _laplacian_variance(x) / _laplacian_variance(reference).clamp_min(1e-12)
+    sharp = _laplacian_variance(reference)
+    return (_laplacian_variance(x) / sharp).where(sharp > FLAT, torch.nan)
 
 
 def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
-    """How near reconstructions are to held-out pictures, both `(items, channels, height, width)` in [0, 1]."""
+    """How near reconstructions are to held-out pictures, both `(items, channels, height, width)` in [0, 1].
+
+    Flat pictures have no sharpness to compare with.
+    """
     measures = {"psnr_db": psnr_db(reconstruction, x).mean()}
     # Structure needs room to show: smaller pictures have none.
     if min(x.shape[-2:]) >= 3:
         measures |= {"ssim": ssim(reconstruction, x), "sharpness_ratio": sharpness_ratio(reconstruction, x)}
-    return {name: float(value) for name, value in measures.items()}
+    return {name: float(value) for name, value in measures.items() if not value.isnan()}
 
 
 def picture_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:

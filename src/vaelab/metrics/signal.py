@@ -1,8 +1,14 @@
 """How much of a signal a reconstruction explains."""
 
+from math import isnan
+
+import torch
 from torch import Tensor
 
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
+
+# Of the sum of squares: as much as single precision leaves of a spread that is none.
+ROUNDING = 1e-12
 
 
 def explained_variance(x: Tensor, reconstruction: Tensor, train_mean: Tensor) -> Tensor:
@@ -14,10 +20,11 @@ def explained_variance(x: Tensor, reconstruction: Tensor, train_mean: Tensor) ->
         train_mean: broadcastable to `x`; not the mean of `x`, which a model cannot know.
 
     Returns:
-        A scalar.
+        A scalar; NaN where `x` is nowhere but at that mean, so that there is nothing to explain.
     """
     spread = (x - train_mean).square().sum()
-    return 1 - (x - reconstruction).square().sum() / spread.clamp_min(1e-12)
+    explained = 1 - (x - reconstruction).square().sum() / spread
+    return explained.where(spread > ROUNDING * x.square().sum(), torch.nan)
 
 
 def rmse(x: Tensor, reconstruction: Tensor) -> Tensor:
@@ -26,9 +33,13 @@ def rmse(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def signal_measures(x: Tensor, reconstruction: Tensor, train: Tensor) -> dict[str, float]:
-    """Measures of held-out signals, all `(items, channels, time)`; the training signals give the mean alone."""
-    explained = explained_variance(x, reconstruction, mean_reconstruction(train, x))
-    return {"explained_variance": float(explained), "rmse": float(rmse(x, reconstruction))}
+    """Measures of held-out signals, all `(items, channels, time)`; the training signals give the mean alone.
+
+    Of signals that are all the same there is no share of a variance.
+    """
+    explained = float(explained_variance(x, reconstruction, mean_reconstruction(train, x)))
+    found = {} if isnan(explained) else {"explained_variance": explained}
+    return found | {"rmse": float(rmse(x, reconstruction))}
 
 
 def signal_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:

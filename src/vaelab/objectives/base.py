@@ -47,7 +47,8 @@ class Drawn:
 class Objective:
     """A loss in nats per sample; `draws` is how many z of each item it looks at.
 
-    Evaluation is the same for all of them: the bound at beta = 1 with one draw.
+    What it comes to over a whole split is its `value`, the greater the better. Beside it evaluation is the same for all
+    of them: the bound at beta = 1 with one draw.
     """
 
     draws: int = 1
@@ -62,6 +63,21 @@ class Objective:
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:
         """What is minimised: a scalar."""
         raise NotImplementedError
+
+    def item_values(self, drawn: Drawn, pressure: Pressure) -> Tensor:
+        """`(batch,)` what each item is worth but for its KL, in nats: its log-likelihood, for most objectives."""
+        return drawn.log_likelihood.mean(0)
+
+    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:
+        """Minus what is minimised, over a whole split, in nats.
+
+        Args:
+            items: mean of `item_values`.
+            kl: mean over items, summed over dimensions.
+            kl_of_dimension: `(dim,)` mean over items.
+            pressure: what the schedule asks for in the end.
+        """
+        return items - pressure.on(kl)
 
 
 def refuse_capacity(pressure: Pressure, objective: str) -> None:

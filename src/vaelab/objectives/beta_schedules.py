@@ -2,15 +2,19 @@
 
 Each schedule takes the step and the run's number of steps, and its settings by name; a configuration binds the
 settings (`configs/beta_schedule/`). Nothing is remembered between calls, so a resumed run continues exactly.
-Lengths are in steps; None takes a share of the run, so that a recipe fits short and long runs alike.
+Lengths are in steps; None takes a share of the run, so that a recipe fits short and long runs alike. When the run is
+over, at step `total_steps`, which no step is taken at, every schedule is at its final value: what was asked for, by
+which validations weigh.
 """
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
 from vaelab.errors import UserError
+
+Nats = TypeVar("Nats", float, Tensor)
 
 
 class Pressure(NamedTuple):
@@ -19,9 +23,9 @@ class Pressure(NamedTuple):
     beta: float
     capacity: float = 0.0
 
-    def on(self, kl: Tensor) -> Tensor:
+    def on(self, kl: Nats) -> Nats:
         """Beta · |KL − capacity|, in nats; at capacity 0 this is beta · KL."""
-        return self.beta * (kl - self.capacity).abs() if self.capacity else self.beta * kl
+        return self.beta * abs(kl - self.capacity) if self.capacity else self.beta * kl
 
 
 class BetaSchedule(Protocol):
@@ -64,20 +68,29 @@ def cyclic(
 ) -> Pressure:
     """Beta rises anew in every cycle (a quarter of the run), over its share `rising` (Fu et al. 2019, eq. 6).
 
+    Its final value is `value`, wherever in a cycle the run ends.
+
     Raises:
         UserError: if `rising` is no share.
     """
     if not 0 < rising <= 1:
         raise UserError(f"beta_schedule.rising must lie in (0, 1], not {rising}")
     span = _span("cycle_steps", cycle_steps, total_steps, share=0.25)
+    if step >= total_steps:
+        return Pressure(value)
     return Pressure(start + (value - start) * min(step % span / span / rising, 1.0))
 
 
 def sinusoid(
     step: int, total_steps: int, *, value: float = 1.0, floor: float = 0.2, period_steps: int | None = None
 ) -> Pressure:
-    """Beta swings as ½(1 + sin) of `value` with a period (the whole run), never below `floor` · `value`."""
+    """Beta swings as ½(1 + sin) of `value` with a period (the whole run), never below `floor` · `value`.
+
+    Its final value is `value`, to which it swings.
+    """
     span = _span("period_steps", period_steps, total_steps, share=1.0)
+    if step >= total_steps:
+        return Pressure(value)
     return Pressure(value * max(floor, 0.5 * (1 + math.sin(2 * math.pi * step / span))))
 
 

@@ -64,6 +64,11 @@ class Elbo(Objective):
         kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.mean_kl
         return pressure.on(kl) - drawn.mean_log_likelihood
 
+    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:  # noqa: D102
+        if self.free_bits > 0:
+            kl = float(with_free_bits(kl_of_dimension[None], self.free_bits))
+        return items - pressure.on(kl)
+
 
 def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     """The KL that is paid for: no dimension's batch mean below `free_bits` nats (Kingma et al. 2016, eq. 15).

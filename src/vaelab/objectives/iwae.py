@@ -39,6 +39,16 @@ class ImportanceWeighted(Objective):
         refuse_capacity(pressure, "iwae")
 
     def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+        return math.log(self.k) - self._log_weight(drawn, pressure).logsumexp(0).mean()
+
+    def _log_weight(self, drawn: Drawn, pressure: Pressure) -> Tensor:
+        """`(draws, batch)` in nats."""
         code = code_log_weight(drawn.posterior, drawn.latent, drawn.codes).view_as(drawn.log_likelihood)
-        log_weight = drawn.log_likelihood + pressure.beta * code
-        return math.log(self.k) - log_weight.logsumexp(0).mean()
+        return drawn.log_likelihood + pressure.beta * code
+
+    def item_values(self, drawn: Drawn, pressure: Pressure) -> Tensor:
+        """`(batch,)` each item's own bound, the KL within it."""
+        return self._log_weight(drawn, pressure).logsumexp(0) - math.log(self.k)
+
+    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:  # noqa: D102
+        return items

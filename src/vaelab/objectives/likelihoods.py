@@ -34,6 +34,10 @@ class Likelihood(nn.Module):
         """One draw of x, shaped as `params`."""
         raise NotImplementedError
 
+    def learnt(self) -> dict[str, Tensor]:
+        """How wide the density is, in x's units, where that is one number that training finds: a scalar by its name."""
+        return {}
+
     def check_support(self, low: float, high: float) -> None:
         """Refuse data whose smallest and largest value leave the support.
 
@@ -129,6 +133,9 @@ class LearnedGaussian(Likelihood):
     def sample(self, params: Tensor) -> Tensor:  # noqa: D102
         return params + self.variance.sqrt() * torch.randn_like(params)
 
+    def learnt(self) -> dict[str, Tensor]:  # noqa: D102
+        return {"sigma": self.variance.sqrt()}
+
     def _optimal(self, target: Tensor, params: Tensor) -> Tensor:
         error = (target - params).square()
         error = error.mean(tuple(range(1, error.ndim)), keepdim=True) if self.per_item else error.mean()
@@ -191,6 +198,9 @@ class Logistic(Likelihood):
         uniform = torch.rand_like(params).clamp(1e-7, 1 - 1e-7)
         drawn = params + self.log_scale.exp() * (uniform.log() - torch.log1p(-uniform))
         return torch.round(drawn.clamp(0.0, 1.0) * self.steps) / self.steps
+
+    def learnt(self) -> dict[str, Tensor]:  # noqa: D102
+        return {"scale": self.log_scale.detach().exp()}
 
 
 class ZeroMeanGaussian(Likelihood):

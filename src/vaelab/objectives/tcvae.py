@@ -53,3 +53,9 @@ class TotalCorrelation(Objective):
         parts = decompose(drawn.posterior, drawn.latent, drawn.codes)
         kl = sum((weight * part for weight, part in zip(self._weights(), parts, strict=True)), torch.zeros(()))
         return pressure.beta * kl - drawn.mean_log_likelihood
+
+    def item_values(self, drawn: Drawn, pressure: Pressure) -> Tensor:
+        """`(batch,)` the log-likelihood, less what the batch's parts weigh more or less than in the KL itself."""
+        parts = decompose(drawn.posterior, drawn.latent, drawn.codes)
+        more = sum(((weight - 1) * part for weight, part in zip(self._weights(), parts, strict=True)), torch.zeros(()))
+        return drawn.log_likelihood.mean(0) - pressure.beta * more

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,33 +29,73 @@ SOUNDS = 4
 WIDEST_CODE = 1024
 
 
+class Scalars(TensorBoardLogger):
+    """TensorBoard's own curves, without Lightning's count of epochs among them."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # noqa: D102
+        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+
+
+class Budget:
+    """Says whether something may be done that, with this time, shall have taken at most a share of the time so far.
+
+    Args:
+        share: of the time since `begin`.
+        first: seconds that it is thought to take the first time.
+    """
+
+    def __init__(self, share: float, first: float) -> None:
+        self.share, self.first = share, first
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the time begin."""
+        self.began, self.spent, self.latest = time.monotonic(), 0.0, self.first
+
+    def allows(self) -> bool:
+        """Whether it may be done now."""
+        return self.spent + self.latest <= self.share * (time.monotonic() - self.began)
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Count what is done in here."""
+        began = time.monotonic()
+        yield
+        self.latest = time.monotonic() - began
+        self.spent += self.latest
+
+
 class Board(L.Callback):
     """On TensorBoard, each latent dimension's KL at every validation; items and samples every so many epochs.
 
     `every_epochs` None draws whenever pictures, with these, will have cost at most `SHARE` of the time so far: a short
-    run has its pictures at its end alone, and a long one never waits for them. Without `figures` there are none.
+    run has its pictures at its end alone, and a long one never waits for them. Without `figures` there are none. The
+    kind's own measures of the same items are there whenever they cost at most `MEASURING` of the time.
     """
 
     SHARE: ClassVar[float] = 0.02
-    # Seconds that the first drawing takes, with what it imports.
-    FIRST: ClassVar[float] = 1.0
+    MEASURING: ClassVar[float] = 0.01
+    # Seconds that the first drawing takes, with what it imports, and the first measuring.
+    FIRST: ClassVar[tuple[float, float]] = (1.0, 0.02)
 
     def __init__(self, data: DataModule, every_epochs: int | None, figures: bool = True) -> None:
         if every_epochs is not None and every_epochs < 1:
             raise UserError(f"report.every_epochs must be at least 1, or null, not {every_epochs}")
         self.data, self.every_epochs, self.figures = data, every_epochs, figures
-        self._restart()
+        self.drawing, self.measuring = map(Budget, (self.SHARE, self.MEASURING), self.FIRST)
 
-    def _restart(self) -> None:
-        self.began, self.spent, self.latest = time.monotonic(), 0.0, self.FIRST
-
-    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        self._restart()
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Have what a run that was killed wrote of the steps that are now taken again forgotten."""
+        self.drawing.begin()
+        self.measuring.begin()
+        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+            forget_after(trainer.logger.experiment, trainer.global_step)
 
     def _due(self, epoch: int) -> bool:
-        if self.every_epochs is not None:
-            return epoch % self.every_epochs == 0
-        return self.spent + self.latest <= self.SHARE * (time.monotonic() - self.began)
+        return self.drawing.allows() if self.every_epochs is None else epoch % self.every_epochs == 0
+
+    def _examine(self, module: VAE) -> Examined:
+        return module.examine(self.data.loader("val", ITEMS))
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
@@ -61,14 +104,33 @@ class Board(L.Callback):
         writer, step = trainer.logger.experiment, trainer.global_step
         if module.latent.has_prior:
             writer.add_histogram("val/kl_per_dimension", module.kl, step)
+        if self.measuring.allows():
+            with self.measuring.spending():
+                measured = module.quick_measures(self._examine(module), self.data)
+                add_measures(writer, {f"val/{name}": value for name, value in measured.items()}, step)
         if self.figures and self._due(trainer.current_epoch + 1):
-            began = time.monotonic()
-            examined = module.examine(self.data.loader("val", ITEMS))
-            for name, figure in draw(module, examined).items():
-                add_picture(writer, name, png(figure), step)
-            add_sounds(writer, module, examined, step)
-            self.latest = time.monotonic() - began
-            self.spent += self.latest
+            with self.drawing.spending():
+                examined = self._examine(module)
+                for name, figure in draw(module, examined).items():
+                    add_picture(writer, name, png(figure), step)
+                add_sounds(writer, module, examined, step)
+
+
+def forget_after(writer: SummaryWriter, step: int) -> None:
+    """Have TensorBoard leave out all that was written before now of later steps."""
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+    # Of the first start of a session it thinks that there was nothing before.
+    for _ in range(2):
+        start = Event(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+        writer._get_file_writer().add_event(start)
+
+
+def add_measures(writer: SummaryWriter, measures: Mapping[str, float], step: int) -> None:
+    """Put numbers on the board, each under its name, if they are numbers."""
+    for name, value in measures.items():
+        if math.isfinite(value):
+            writer.add_scalar(name, value, step)
 
 
 def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
@@ -145,16 +207,19 @@ def save_pictures(folder: Path, pictures: dict[str, bytes]) -> None:
 
 
 def final_figures(
-    variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]], steps: int
+    variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]], steps: int, kept: int
 ) -> dict[str, Figure]:
-    """The figures of a finished run: those of its kind, its course, its beta schedule and its latent space."""
+    """The figures of a finished run: those of its kind, its course, its beta schedule and its latent space.
+
+    Its course took so many `steps`, and the weights are those after `kept` of them.
+    """
     from vaelab.figures.latent import latent_scatter
     from vaelab.figures.training import history_curves, schedule_curve
 
     figures = draw(variant, examined)
     if history:
-        figures["training"] = history_curves(history)
-    schedule = schedule_curve(variant.pressure, steps)
+        figures["training"] = history_curves(history, kept)
+    schedule = schedule_curve(variant.pressure, steps) if variant.latent.has_prior else None
     figures |= {} if schedule is None else {"beta_schedule": schedule}
     if examined.code.shape[1] <= WIDEST_CODE:
         known = label_words(variant, examined.label) is not None

@@ -9,11 +9,14 @@ import torch
 
 from vaelab.variants.base import VAE
 
-CURVES = ("elbo", "log_likelihood", "kl")
+CURVES = ("objective", "elbo", "log_likelihood", "kl", "error")
 
 
 class History(L.Callback):
-    """The bound's terms by step, in training and validation, in `curves`: name → list of (step, value)."""
+    """The objective, the bound and its terms by step, in training and validation, in `curves`.
+
+    It goes from a name to a list of (step, value), and holds what the model has.
+    """
 
     def __init__(self) -> None:
         self.curves: dict[str, list[tuple[int, float]]] = {}
@@ -28,8 +31,11 @@ class History(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         assert isinstance(module, VAE)
-        values = {f"val/{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in CURVES}
-        values |= {f"train/{name}": module.latest[f"train/{name}"] for name in CURVES if module.latest}
-        values["beta"] = module.pressure(trainer.global_step).beta
+        known: dict[str, Any] = {**trainer.callback_metrics, **module.latest}
+        names = [f"{split}/{name}" for split in ("val", "train") for name in CURVES]
+        values = {name: float(known[name]) for name in names if name in known}
+        if module.latent.has_prior:
+            # Of the step that was taken last: when the run is over there is no other.
+            values["beta"] = module.pressure(max(trainer.global_step - 1, 0)).beta
         for name, value in values.items():
             self.curves.setdefault(name, []).append((trainer.global_step, value))

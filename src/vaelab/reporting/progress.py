@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class TrainingBar(L.Callback):
-    """Epoch, steps a second, the validation bound and the time left; plain lines where there is no terminal."""
+    """Epoch, steps a second, what validation told and the time left; plain lines where there is no terminal."""
 
     def __init__(self, refresh_seconds: float = 0.5, line_seconds: float = 10.0) -> None:
         self.console = Console(file=sys.stderr)
@@ -58,13 +58,23 @@ class TrainingBar(L.Callback):
         last = trainer.max_epochs
         epochs = f"{min(epoch, last)}/{last}" if last and last > 0 else f"{epoch}"
         words = [f"epoch {epochs}", f"step {trainer.global_step}", f"{speed:.0f} steps/s"]
-        elbo = trainer.callback_metrics.get("val/elbo")
-        return words + ([] if elbo is None else [f"val ELBO {float(elbo):.2f} nats"])
+        return words + _validated(trainer)
 
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _validated(trainer: L.Trainer) -> list[str]:
+    """The bound, where there is one, and what chooses the best weights, where that is another number."""
+    found, words = trainer.callback_metrics, []
+    if (elbo := found.get("val/elbo")) is not None:
+        words.append(f"val ELBO {float(elbo):.2f} nats")
+    name, _ = trainer.checkpoint_callback.monitor  # type: ignore[union-attr]
+    if (chosen := found.get(name)) is not None and chosen != elbo:
+        words.append(f"{name} {float(chosen):.4g}")
+    return words
 
 
 def _ended_early(trainer: L.Trainer) -> list[str]:

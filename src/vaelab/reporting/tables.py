@@ -69,13 +69,13 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("baselines and ceilings")
-    rows = {name: _beside(name, metrics) for name in metrics if not _is_beside(name)}
+    rows = {name: _beside(name, metrics) for name in metrics if not is_beside(name)}
     placed = {other for beside in rows.values() for other in beside.values()}
     for name, beside in rows.items():
         words = "  ".join(f"{label} {number(metrics[other])}" for label, other in beside.items())
         table.add_row(name, number(metrics[name]), words)
     for name in metrics:
-        if _is_beside(name) and name not in placed:
+        if is_beside(name) and name not in placed:
             table.add_row(name, number(metrics[name]), "")
     Console().print(table)
 
@@ -91,7 +91,18 @@ def collapse_warning(active_units: int, dims: int) -> str | None:
     )
 
 
-def _is_beside(name: str) -> bool:
+def early_warning(best_epoch: int, epochs: int) -> str | None:
+    """One line with a remedy where the best epoch is among the first tenth of them; None where it is not."""
+    if 10 * best_epoch > epochs:
+        return None
+    return (
+        f"best at epoch {best_epoch} of {epochs}, and no better from there on: if it overfits, fewer epochs, a smaller "
+        "net or more data"
+    )
+
+
+def is_beside(name: str) -> bool:
+    """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
 
 
@@ -99,7 +110,7 @@ def _beside(name: str, metrics: dict[str, float]) -> dict[str, str]:
     """The baselines of a measure, label → name: `image/baseline/pca_psnr_db` stands beside `image/psnr_db` as pca."""
     prefix, _, measure = name.partition("/")
     found = {}
-    for other in filter(_is_beside, metrics):
+    for other in filter(is_beside, metrics):
         kind, _, rest = other.removeprefix(f"{prefix}/").partition("/")
         if other.startswith(f"{prefix}/") and (rest == measure or rest.endswith(f"_{measure}")):
             found[rest.removesuffix(measure).rstrip("_") or kind] = other

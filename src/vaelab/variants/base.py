@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vaelab.errors import UserError
 from vaelab.objectives.base import Drawn
 from vaelab.seeding import reseed, seeded, stream_seed
-from vaelab.variants.tally import Tally
+from vaelab.variants.tally import GREATER, Tally
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,12 +89,12 @@ class VAE(L.LightningModule):
     """Steps, sums and logs that are the same for every kind of signal.
 
     Subclasses name the kinds of data that they take, and their measures and figures. `name` is the entry of the group
-    `variant`, `prefix` begins the measures; `monitor` is the validation quantity that chooses the best checkpoint, and
-    whether more of it is better.
+    `variant`, `prefix` begins the measures; `monitor` is the validation quantity that chooses the best checkpoint where
+    no other is asked for, and whether more of it is better.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
-    monitor: ClassVar[tuple[str, str]] = ("val/elbo", "max")
+    monitor: ClassVar[tuple[str, str]] = ("val/objective", "max")
     name: ClassVar[str] = ""
     prefix: ClassVar[str] = ""
     hint: ClassVar[str] = ""
@@ -113,6 +113,7 @@ class VAE(L.LightningModule):
         self.total_steps = FOREVER
         self.recent: list[Tensor] = []
         self.latest: dict[str, float] = {}
+        self.gradient_norm: Tensor | None = None
         self.tally: Tally
         self.kl: Tensor
 
@@ -152,6 +153,23 @@ class VAE(L.LightningModule):
                     f"beta_schedule makes beta {beta:g} at step {step}: it must not be negative or infinite"
                 )
         self.objective.check(self.latent, self.schedule(total_steps, total_steps))
+
+    def monitored(self, name: str | None) -> tuple[str, str]:
+        """The validation quantity of this name (None: the variant's own), and whether `max` or `min` of it is best.
+
+        Raises:
+            UserError: if validation tells no such thing.
+        """
+        if name is None:
+            return self.monitor
+        known = [f"val/{known}" for known in ("objective", *Tally.names(self.latent))]
+        if name not in known:
+            from vaelab.config import did_you_mean
+
+            same = f"val/{name.rpartition('/')[2]}"
+            meant = did_you_mean(same if same in known else name, known)
+            raise UserError(f"monitor={name} is not what validation tells{meant}")
+        return name, "max" if name.removeprefix("val/").startswith(GREATER) else "min"
 
     def pressure(self, step: int) -> Pressure:
         """What the schedule asks of the KL at a step of this run."""
@@ -208,6 +226,12 @@ class VAE(L.LightningModule):
         self.recent += [loss.detach(), drawn.mean_log_likelihood.detach(), drawn.mean_kl.detach()]
         return loss
 
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Measure the gradient, before it is clipped, in the steps that are logged."""
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:  # type: ignore[attr-defined]
+            gradients = [weights.grad for weights in self.parameters() if weights.grad is not None]
+            self.gradient_norm = nn.utils.get_total_norm(gradients)
+
     def on_train_batch_end(self, *_: Any) -> None:
         """Log every so many steps, not each one: a logging call can cost more than a small step."""
         if self.recent and self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -223,9 +247,17 @@ class VAE(L.LightningModule):
         self.recent.clear()
         named = dict(zip(("train/loss", "train/log_likelihood", "train/kl"), values, strict=True))
         self._check_finite(named)
-        named["train/elbo"] = named["train/log_likelihood"] - named["train/kl"]
-        named["train/beta"] = self.pressure(self.global_step - 1).beta
+        if self.latent.has_prior:
+            named["train/elbo"] = named["train/log_likelihood"] - named["train/kl"]
+            named["train/beta"] = self.pressure(self.global_step - 1).beta
+        else:
+            del named["train/kl"]
         named["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        named |= {f"train/{name}": float(width) for name, width in self.likelihood.learnt().items()}
+        if self.gradient_norm is not None:
+            norm, self.gradient_norm = float(self.gradient_norm), None
+            # With scaled losses it may be infinite, and the step is then not taken.
+            named |= {"train/gradient_norm": norm} if math.isfinite(norm) else {}
         self.latest = named
         if self.logger is not None:
             self.logger.log_metrics(named, step=self.global_step)
@@ -271,7 +303,12 @@ class VAE(L.LightningModule):
         self._seed(-1, batch_idx, self.trainer.global_rank)
         drawn, params = self.pass_through(batch)
         error = (self.likelihood.mean(params) - batch.target).flatten(1).square().mean(1)
-        self.tally.add(drawn, error)
+        several = (drawn, params) if self.objective.draws == 1 else self.pass_through(batch, self.objective.draws)
+        self.tally.add(drawn, error, self.item_values(batch, *several))
+
+    def item_values(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:
+        """`(batch,)` what each item is worth to the objective but for its KL, every schedule at its final value."""
+        return self.objective.item_values(drawn, self.pressure(self.total_steps))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
         self.validation_step(batch, batch_idx)
@@ -283,9 +320,12 @@ class VAE(L.LightningModule):
         self._log_tally("test")
 
     def _log_tally(self, split: str) -> None:
-        means, self.kl = self.tally.means(
+        means, self.kl, items = self.tally.means(
             math.prod(self.shape), lambda t: self.trainer.strategy.reduce(t, reduce_op="sum")
         )
+        # Minus what training minimises, so the greater the better.
+        final, kl = self.pressure(self.total_steps), means.get("kl", 0.0)
+        means["objective"] = self.objective.value(items, kl, self.kl, final)
         self._check_finite({f"{split}/{name}": value for name, value in means.items()})
         # Every process holds the same sums already.
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
@@ -305,6 +345,10 @@ class VAE(L.LightningModule):
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         """Test measures of this kind of signal beside their baselines, flat, named under `prefix`."""
+        return {}
+
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """Those of `measures` that take no time, of validation items: shown over the training, under `val`."""
         return {}
 
     def figures(self, examined: Examined) -> dict[str, Figure]:

@@ -92,6 +92,15 @@ class ChannelVAE(SignalVAE):
         way = torch.lerp(start[:, None], end[:, None], torch.linspace(0, 1, self.steps)[:, None])
         return self.latent.project(way.flatten(0, 1)).unflatten(0, way.shape[:2])
 
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """Of channels from the prior, as many as were examined."""
+        from vaelab.metrics.channel import channel_measures
+
+        if not self.latent.has_prior:
+            return {}
+        drawn = sample_codes("prior", len(examined.x), latent=self.latent, codes=None, seed=self.seed)
+        return channel_measures(self._drawn(drawn), self.codec.decode(examined.x), self.rate)
+
     # Measures -----------------------------------------------------------------------------------------------------
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:

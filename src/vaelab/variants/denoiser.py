@@ -59,6 +59,10 @@ class Denoiser(VAE):
         loss = super().loss(batch, drawn, params)
         return loss + self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else loss
 
+    def item_values(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
+        values = super().item_values(batch, drawn, params)
+        return values - self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else values
+
     def _peak_loss(self, batch: Batch, params: Tensor) -> Tensor:
         recovered, target = self.likelihood.mean(params).flatten(1), batch.target.flatten(1)
         target = target.repeat(len(recovered) // len(target), 1)
@@ -81,6 +85,14 @@ class Denoiser(VAE):
             # One after the other, because a code of all scales is wide.
             draws = (self.likelihood.mean(self.params(posterior.sample())) for _ in range(DRAWS))
             return sum(draws, torch.zeros((), device=self.device)) / DRAWS
+
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """Of the traces that hold something to be recovered."""
+        from vaelab.metrics.denoising import denoising_measures
+
+        noisy, clean, recovered = self._in_units(examined)
+        some = clean.flatten(1).any(1)
+        return denoising_measures(noisy[some], clean[some], recovered[some]) if some.any() else {}
 
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics import radio

@@ -50,6 +50,12 @@ class ImageVAE(VAE):
         linear = {} if truth is None else disentanglement_measures(pca_codes(train, x, size), *truth, self.seed)
         return found | {f"baseline/pca_{name}": value for name, value in linear.items()}
 
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """PSNR alone: the others take a second to import."""
+        from vaelab.metrics.picture import psnr_db
+
+        return {"psnr_db": float(psnr_db(examined.reconstruction, examined.x).mean())}
+
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
         from vaelab.figures.pictures import picture_pairs
 

@@ -31,6 +31,12 @@ class SignalVAE(VAE):
         beside = data.once(("signal", len(x), size), lambda: signal_baselines(x, train, size))
         return signal_measures(x, examined.reconstruction, train) | beside
 
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+        from vaelab.metrics.signal import signal_measures
+
+        mean = data.once("mean signal", lambda: data.batch("train", BASELINE_ITEMS).x.mean(0, keepdim=True))
+        return signal_measures(examined.x, examined.reconstruction, mean)
+
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
         from vaelab.figures.waves import wave_pairs
 

@@ -34,15 +34,17 @@ class SpectrogramVAE(VAE):
         peak = self.spectrogram.levels(x, level).view(-1, 1, 1, 1)
         return peak + self.spectrogram.floor_db * (x.clamp(0, 1) - 1)
 
-    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.audio import audio_measures
 
         original = self.decibels(examined.x, examined.level)
-        reconstruction = self.decibels(examined.reconstruction, examined.level)
+        return audio_measures(original, self.decibels(examined.reconstruction, examined.level))
+
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+        original = self.decibels(examined.x, examined.level)
         key = ("audio", len(original), self.latent.code_size)
-        return audio_measures(original, reconstruction) | data.once(
-            key, lambda: self._baselines(original, examined.item, data)
-        )
+        beside = data.once(key, lambda: self._baselines(original, examined.item, data))
+        return self.quick_measures(examined, data) | beside
 
     def _baselines(self, original: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.audio import audio_baselines, griffin_lim_ceiling

@@ -15,13 +15,18 @@ from vaelab.seeding import generator
 
 # Items that stand for the aggregate posterior, and densities computed under them: hundredths of a second.
 MIXED_ITEMS, MIXED_DENSITIES = 2048, 2**22
+# Of a code without a prior there is no bound, and nothing that is paid for it or could lie idle.
+WITHOUT_PRIOR = ("log_likelihood", "error")
+# What begins so is better the greater it is; all the rest are errors, costs and gaps.
+GREATER = ("objective", "elbo", "log_likelihood", "active_units", "mutual_information")
 
 
 class Means(NamedTuple):
-    """A split's means by name, and the mean KL in nats of each latent dimension, `(dim,)`."""
+    """A split's means by name, the mean KL in nats of each latent dimension, `(dim,)`, and of the items' values."""
 
     named: dict[str, float]
     kl: Tensor
+    items: float
 
 
 class Kept(NamedTuple):
@@ -47,10 +52,23 @@ class Tally:
         # Eight times as many items as codes: more items tell more of a code, more codes only lessen the noise.
         self.mixed = max(min(MIXED_ITEMS, isqrt(8 * MIXED_DENSITIES // latent.dims)), 1)
 
-    def add(self, drawn: Drawn, error: Tensor) -> None:
-        """Count one batch: its pass with one draw of each item, and its errors `(batch,)`."""
+    @classmethod
+    def names(cls, latent: Latent) -> list[str]:
+        """What `means` tells of every split, by name."""
+        posterior, none = latent.posterior(torch.zeros(2, latent.heads * latent.dims)), torch.zeros(2)
+        tally = cls(latent)
+        tally.add(Drawn(none[None], posterior.kl(), posterior.mean, posterior, latent), none)
+        return list(tally.means(1, lambda tensor: tensor).named)
+
+    def add(self, drawn: Drawn, error: Tensor, values: Tensor | None = None) -> None:
+        """Count one batch: its pass with one draw of each item, its errors and the objective's values, `(batch,)`.
+
+        Without values the objective is worth the log-likelihood.
+        """
         log_likelihood, kl, code = drawn.log_likelihood[0].double(), drawn.kl.double(), drawn.posterior.mean.double()
-        sums = torch.stack([torch.ones_like(log_likelihood), log_likelihood, kl.sum(1), error.double()]).sum(1)
+        values = log_likelihood if values is None else values.double()
+        rows = [torch.ones_like(log_likelihood), log_likelihood, kl.sum(1), error.double(), values]
+        sums = torch.stack(rows).sum(1)
         codes = torch.stack([code.sum(0), code.square().sum(0)])
         self.sums = sums if self.sums is None else self.sums + sums
         self.kl = kl.sum(0) if self.kl is None else self.kl + kl.sum(0)
@@ -73,7 +91,7 @@ class Tally:
         assert self.sums is not None and self.kl is not None and self.codes is not None
         sums, codes, mixed = reduce(self.sums), reduce(self.codes), reduce(self._mixed())
         count = sums[0].clamp(min=1)
-        _, log_likelihood, kl, error = (sums / count).tolist()
+        _, log_likelihood, kl, error, items = (sums / count).tolist()
         mean, square = codes / count
         # A code has a whole multiple of `dims` numbers: a phase has two.
         spread = (square - mean.square()).view(-1, self.latent.dims).sum(0)
@@ -88,7 +106,9 @@ class Tally:
         }
         if self.latent.has_prior:
             found |= _brackets(kl, self.latent.dims, *(mixed[1:] / mixed[0].clamp(min=1)).tolist())
-        return Means(found, (reduce(self.kl) / count).cpu())
+        else:
+            found = {name: found[name] for name in WITHOUT_PRIOR}
+        return Means(found, (reduce(self.kl) / count).cpu(), items)
 
     def _mixed(self) -> Tensor:
         """One, the bounds on the parts of the KL, and that on the gap by moments, of this process's kept items."""
