@@ -87,6 +87,29 @@ def given():
 
 
 @pytest.fixture
+def fifths(monkeypatch):
+    """How many items of a split were served since it was last asked, and how many of the split's fifths they come from.
+
+    Items of one class stand beside each other: what is served from all fifths has seen all classes. Evaluation batches
+    are small, so that none holds a split.
+    """
+    from vaelab.data import module
+    from vaelab.data.loader import IndexLoader
+
+    rows, batch = [], IndexLoader._batch
+    monkeypatch.setattr(module, "EVALUATION_BATCH", 8)
+    monkeypatch.setattr(IndexLoader, "_batch", lambda self, index, *at: rows.append(index) or batch(self, index, *at))
+
+    def found(data, split):
+        served, index = torch.cat(rows), data.index[split]
+        rows.clear()
+        served = served[torch.isin(served, index)]
+        return len(served), len((5 * data.numbers(split, served) // len(index)).unique())
+
+    return found
+
+
+@pytest.fixture
 def notes_of():
     """Makes loggers that keep what they are told, as `rows` of (step, metrics)."""
     from lightning.pytorch.loggers.logger import DummyLogger

@@ -97,7 +97,7 @@ def save(run, path, **changed):
 
 
 def outputs(run):
-    batch = run.data().first("test", 4)
+    batch = run.data().batch("test", 4)
     torch.manual_seed(0)
     posterior = run.variant.posterior(batch.x)
     params = run.variant.params(posterior.sample())

@@ -47,7 +47,7 @@ def draws(size: int, folder: Path) -> Work:
     """Bound five pictures with so many draws each."""
     problem = Problem([*mnist(folder, 5100), "latent.dim=50"], 1)
     run = Run(folder, folder / "best.ckpt", problem.config, problem.variant().eval(), _data=problem.data)
-    items = problem.data.first("test", 5)
+    items = problem.data.batch("test", 5)
     return lambda: Likelihood(k=size)._bounds(run, items, [size])
 
 

@@ -69,12 +69,12 @@ class Problem:
     @cached_property
     def train(self) -> Batch:
         """The whole training split as tensors in memory, encoded."""
-        return self.data.first("train", len(self.data.stores["train"]))
+        return self.data.batch("train")
 
     @cached_property
     def val(self) -> Batch:
         """The whole validation split, likewise."""
-        return self.data.first("val", len(self.data.stores["val"]))
+        return self.data.batch("val")
 
     @property
     def denoises(self) -> bool:

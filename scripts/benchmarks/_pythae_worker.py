@@ -94,11 +94,11 @@ class Worker:
 
     @torch.inference_mode()
     def nll(self, order: Record) -> Record:
-        """The bound on the first test pictures by pythae's own function."""
+        """The bound on some test pictures by pythae's own function."""
         variant, shape = self.problem.variant().eval(), self.problem.found.shape
         config = VAEConfig(input_dim=shape, latent_dim=variant.latent.code_size, reconstruction_loss="bce")
         model = VAE(config, Encoder(variant.encoder), Decoder(variant.decoder)).eval()
-        x, found = self.problem.data.first("test", order["pictures"]).x, []
+        x, found = self.problem.data.batch("test", order["pictures"]).x, []
         took = timed(lambda: found.append(model.get_nll(x, n_samples=order["draws"], batch_size=order["chunk"])))
         return took | {"bound": float(found[0])}
 

@@ -46,7 +46,7 @@ def measure(options: Options) -> Table:
 def arms(problem: Problem, pythae: Pythae | None, pictures: int, draws: int) -> dict:
     """vaelab's, and pythae's where it is there."""
     run = Run(Path("nowhere"), Path("nowhere/best.ckpt"), problem.config, problem.variant().eval(), _data=problem.data)
-    items = problem.data.first("test", pictures)
+    items = problem.data.batch("test", pictures)
     found = {"vaelab": partial(by_task, run, items, Likelihood(k=draws))}
     if pythae is not None:
         pythae.load(problem)

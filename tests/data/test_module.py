@@ -50,7 +50,7 @@ def labels(loader):
 def test_what_was_found_is_told(module):
     data, found = module(signals(sample_rate=5.0, facts={"cycles": 3.0}))
     assert found.counts == {"train": 32, "val": 4, "test": 4} and found.shape == (2, 8)
-    encoded = torch.cat([data.first(name, N).x for name in ("train", "val", "test")])
+    encoded = torch.cat([data.batch(name, N).x for name in ("train", "val", "test")])
     assert len(encoded) == N and (found.low, found.high) == (encoded.min().item(), encoded.max().item())
     assert found.signature.sample_rate == 5.0 and found.signature.facts == {"cycles": 3.0}
 
@@ -68,14 +68,14 @@ def test_a_fitted_codec_stays_as_it_is(module):
     codec = SignalCodec()
     codec.mean.fill_(5.0)
     data, _ = module(signals(), codec, fitted=True)
-    assert data.codec.mean.item() == 5.0 and data.first("train", N).x.mean() < -4
+    assert data.codec.mean.item() == 5.0 and data.batch("train", N).x.mean() < -4
 
 
 def test_splits_and_their_truths_stay_together(module):
     data, _ = module(signals())
     for split in ("train", "val", "test"):
         assert labels(data.loader(split)) == data.index[split].tolist()
-        assert torch.allclose(data.factors(split)["truth"], data.index[split] / 10)
+        assert torch.allclose(data.factors(data.index[split])["truth"], data.index[split] / 10)
     assert sorted(labels(data.loader("train")) + labels(data.loader("val")) + labels(data.loader("test"))) == list(
         range(N)
     )
@@ -142,12 +142,53 @@ def test_processes_partition_the_evaluation(module):
     assert sorted(seen) == sorted(data.index["test"].tolist())
 
 
-def test_the_first_of_a_split_are_its_first_items_encoded(module):
-    data, _ = module(grey(), PictureCodec())
-    first = data.first("train", 5)
-    assert torch.equal(first.x, data.items.raw[data.index["train"][:5]] / 255)
-    assert torch.equal(first.label, data.index["train"][:5])
-    assert len(data.first("val", 1000).x) == 4
+def by_class(n=1000, classes=10):
+    """As files come: one class after the other."""
+    raw = torch.randint(0, 256, (n, 1, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Items("picture", raw, label=torch.arange(n) * classes // n, factors={"row": torch.arange(n)})
+
+
+def test_a_part_of_a_split_is_a_fair_draw_over_all_of_it(module):
+    data, _ = module(by_class(), PictureCodec(), split=(0.5, 0.2, 0.3))
+    for split in ("train", "val", "test"):
+        label = data.batch(split, 100).label
+        assert label.bincount(minlength=10).min() >= 2 and len(label) == 100
+        assert sorted(label.tolist()) != label.tolist()
+        # The first of a draw are one as well.
+        assert len(data.loader(split, 40).joined().label.unique()) >= 8
+    assert data.drawn("val", 100).tolist() != data.drawn("test", 100).tolist()
+
+
+@pytest.mark.parametrize("n", [30, 10_000])
+def test_a_draw_takes_no_item_twice_and_none_of_another_split(module, n):
+    data, _ = module(by_class(), PictureCodec())
+    rows = data.drawn("test", n).tolist()
+    assert len(set(rows)) == len(rows) == min(n, len(data.index["test"]))
+    assert set(rows) <= set(data.index["test"].tolist())
+
+
+def test_a_draw_is_the_same_at_every_call_and_another_for_another_seed(module):
+    draws = [module(by_class(), PictureCodec(), seed=seed)[0] for seed in (0, 0, 1)]
+    one, same, other = (data.drawn("train", 50) for data in draws)
+    assert torch.equal(one, same) and torch.equal(draws[0].drawn("train", 50), one)
+    assert torch.equal(draws[0].drawn("train", 20), one[:20])
+    assert set(one.tolist()) != set(other.tolist())
+
+
+def test_what_is_known_of_drawn_items_is_their_own(module):
+    data, _ = module(by_class(), PictureCodec())
+    batch = data.batch("train", 300)
+    assert torch.equal(batch.x, data.items.raw[batch.item] / 255)
+    assert torch.equal(batch.label, data.items.label[batch.item])
+    assert torch.equal(data.factors(batch.item)["row"], batch.item)
+    assert torch.equal(data.index["train"][data.numbers("train", batch.item)], batch.item)
+
+
+def test_items_that_are_named_by_number_are_those_of_the_splits_own_order(module):
+    data, _ = module(by_class(), PictureCodec())
+    named, whole = data.numbered("test", [7, 2]), data.batch("test")
+    assert torch.equal(named.x, whole.x[[7, 2]]) and named.item.tolist() == data.index["test"][[7, 2]].tolist()
+    assert torch.equal(whole.item, data.index["test"])
 
 
 def test_pictures_range_and_shape_are_told_as_the_net_sees_them(module):

@@ -48,3 +48,11 @@ def test_the_newest_eight_pictures_stand_in_a_row_the_newest_on_the_right(channe
         assert np.allclose(sheet[:, -4:], pictures[count - 1, 0, 0, 0])
         left = pictures[first, 0, 0, 0] if count == 10 else 1.0
         assert np.allclose(sheet[:, :4], left)
+
+
+def test_the_channels_of_a_wave_have_each_a_colour_and_a_name():
+    panel = stream_frame([FILLING, EMPTYING], np.tile(WAVES, (1, 3, 1)) * [[1], [2], [3]]).axes[2]
+    assert len({line.get_color() for line in panel.lines}) == 3
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["channel 1", "channel 2", "channel 3"]
+    for k, line in enumerate(panel.lines):
+        assert np.array_equal(line.get_ydata(), (k + 1) * WAVES[2, 0])

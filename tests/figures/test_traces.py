@@ -74,3 +74,17 @@ def test_rates_of_detection_are_steps_on_a_logarithmic_scale_with_the_measures_r
     assert [line.get_label() for line in methods] == ["net", "argmax"] and list(methods[0].get_ydata())[1] == 0.5
     assert panel.get_xscale() == "log" and list(mark.get_xdata()) == [0.002, 0.002]
     assert 0 < panel.get_xlim()[0] < 0.002 and panel.get_xlim()[1] == 1
+
+
+def test_every_channel_of_a_trace_has_a_row_and_a_spectrum_of_its_own():
+    noisy, clean = (np.concatenate([x, 2 * x, 0 * x], axis=1) for x in (NOISY, CLEAN))
+    drawn = trace_rows(noisy, clean, clean, None, count=2, titles=["a", "b"], band=(clean - 1, clean + 1))
+    assert [panel.get_ylabel() for panel in drawn.axes] == ["channel 1", "channel 2", "channel 3"] * 2
+    assert [panel.get_title("left") for panel in drawn.axes] == ["a", "", "", "b", "", ""]
+    for k, panel in enumerate(drawn.axes):
+        np.testing.assert_allclose(panel.lines[1].get_ydata(), clean[k // 3, k % 3])
+        assert len(panel.collections) == 1
+    spectra = trace_spectra(clean[:, :2], clean[:, :2], noisy[:, :2], None, {"one": 1}).axes
+    names = ["mean of 4, channel 1", "mean of 4, channel 2", "one, channel 1", "one, channel 2"]
+    assert [panel.get_title("left") for panel in spectra] == names
+    assert all(panel.lines[1].get_ydata().max() == pytest.approx(0) for panel in spectra)

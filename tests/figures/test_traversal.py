@@ -46,3 +46,16 @@ def test_a_spectrogram_becomes_a_picture_with_high_frequencies_above():
     low[0, 0, 0] = 0.0
     picture = spectrogram_pictures(low)
     assert picture.shape == (1, 3, 4, 5) and picture[0, :, -1].min() > 0.7 and picture[0, :, 0].max() < 0.05
+
+
+def test_the_channels_of_a_cell_lie_under_one_another_each_as_high_as_the_other_and_it_is_said():
+    small = rng.normal(size=(2, 3, 1, 20))
+    waves = np.concatenate([small, 1000 * small, small], axis=2)
+    sheet, rows = wave_sheet(waves), traversal_rows(waves, ["a", "b"], list("123"), "code")
+    assert sheet.get_supxlabel() == "in each cell channels 1 to 3, from above"
+    assert rows.get_supxlabel() == "code; in each cell channels 1 to 3, from above"
+    for panel in (sheet.axes[0], rows.axes[0]):
+        first, second, third = (line.get_ydata() for line in panel.lines[:3])
+        assert first.min() > second.max() and second.min() > third.max()
+        assert np.ptp(first) == pytest.approx(np.ptp(second))
+    assert wave_sheet(small).get_supxlabel() == ""

@@ -4,7 +4,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from vaelab.figures.style import BLUE, GREEN, RED
-from vaelab.figures.waves import wave_pairs, wave_path, wave_samples
+from vaelab.figures.waves import wave_grid, wave_pairs, wave_path, wave_samples
 
 WAVES = np.sin(np.linspace(0, 6, 50) + np.arange(12)[:, None, None])
 
@@ -27,9 +27,58 @@ def test_fewer_waves_than_asked_make_fewer_panels():
     assert len(wave_pairs(WAVES[:2], WAVES[:2], count=8).axes) == 2
 
 
-def test_every_channel_is_drawn():
-    stereo = np.concatenate([WAVES, -WAVES], axis=1)
-    assert len(wave_pairs(stereo, stereo, count=1).axes[0].lines) == 4
+def panels_of(drawn):
+    """Panels by their row, from above, and column."""
+    return sorted(drawn.axes, key=lambda panel: (panel.get_subplotspec().rowspan.start, panel.get_position().x0))
+
+
+def test_channels_are_drawn_under_one_another_and_named():
+    stereo = np.concatenate([WAVES, -3 * WAVES], axis=1)
+    drawn = wave_pairs(stereo, 0.5 * stereo, count=2)
+    panels = panels_of(drawn)
+    assert [panel.get_ylabel() for panel in panels] == ["channel 1", "", "channel 2", ""]
+    for k, (item, channel) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        original, reconstruction = panels[k].lines
+        np.testing.assert_allclose(original.get_ydata(), stereo[item, channel])
+        np.testing.assert_allclose(reconstruction.get_ydata(), 0.5 * stereo[item, channel])
+    # Each channel on a scale of its own, the same for all items.
+    assert panels[0].get_ylim() == panels[1].get_ylim() != panels[2].get_ylim() == panels[3].get_ylim()
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["original", "reconstruction"]
+
+
+def test_of_very_many_channels_the_first_are_drawn_and_it_is_said():
+    panels = panels_of(wave_samples(np.tile(WAVES, (1, 30, 1))))
+    assert len(panels) == 8 * 4 and panels[0].get_ylabel() == "channel 1 of 30"
+    assert len(wave_path(np.tile(WAVES, (1, 30, 1))).axes) == 8
+
+
+def test_the_last_row_of_several_channels_may_be_short():
+    panels = panels_of(wave_samples(np.tile(WAVES[:6], (1, 2, 1))))
+    assert (
+        len(panels) == 12
+        and [panel.get_ylabel() for panel in panels if panel.get_ylabel()]
+        == [
+            "channel 1",
+            "channel 2",
+        ]
+        * 2
+    )
+
+
+def test_a_grid_has_a_title_over_every_wave_and_no_legend():
+    drawn = wave_grid(np.tile(WAVES[:2], (1, 2, 1)), ["a", "b"])
+    assert [panel.get_title("left") for panel in panels_of(drawn)] == ["a", "b", "", ""] and not drawn.legends
+
+
+def test_a_path_has_a_panel_for_each_channel():
+    drawn = wave_path(np.concatenate([WAVES, 100 * WAVES + 7000], axis=1))
+    assert [panel.get_title("left") for panel in drawn.axes] == ["channel 1", "channel 2"]
+    assert [len(panel.lines) for panel in drawn.axes] == [12, 12]
+    # As high as one another, whatever their unit.
+    spans = [np.ptp(panel.lines[0].get_ydata()) for panel in drawn.axes]
+    assert spans[0] == pytest.approx(spans[1])
+    # And each where it is along the path.
+    assert drawn.axes[0].get_ylim() == pytest.approx(drawn.axes[1].get_ylim())
 
 
 @pytest.mark.parametrize("smoothed", [None, 0.9 * WAVES])

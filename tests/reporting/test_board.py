@@ -57,6 +57,23 @@ def test_pictures_take_two_hundredths_of_a_training_and_a_short_one_has_none(tin
     trainer.logger.experiment.close()
 
 
+def test_while_training_the_same_draw_from_all_of_the_validation_split_is_shown_each_time(
+    tiny, tmp_path, fifths, monkeypatch
+):
+    run, shown = tiny("digits", "dataset.split=[0.6,0.3,0.1]"), []
+    monkeypatch.setattr(board, "draw", lambda variant, examined: shown.append(examined) or {})
+    pictures = Board(run.data(), every_epochs=1)
+    run.variant.kl = torch.zeros(3)
+    trainer = SimpleNamespace(is_global_zero=True, global_step=1, current_epoch=0, logger=TensorBoardLogger(tmp_path))
+    for _ in range(2):
+        pictures.on_validation_end(trainer, run.variant)
+        assert fifths(run.data(), "val") == (64, 5)
+    assert torch.equal(shown[0].item, shown[1].item)
+    # The figures show the first few of them.
+    assert len(shown[0].head(10).label.unique()) > 4
+    trainer.logger.experiment.close()
+
+
 def test_what_is_dear_comes_seldom_and_what_is_cheap_often(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(board.time, "monotonic", lambda: clock[0])
@@ -98,14 +115,14 @@ def test_the_kinds_own_measures_are_on_the_board_while_they_cost_nothing(tiny, t
 
 def test_of_channels_it_is_how_near_those_from_the_prior_are(tiny, tmp_path):
     run = tiny("channel")
-    found = run.variant.quick_measures(run.variant.examine(run.data().loader("val"), 6), run.data())
+    found = run.variant.quick_measures(run.variant.examine(run.data().loader("val", 6)), run.data())
     assert "delay_spread_ks" in found
 
 
 def test_quick_measures_are_those_of_the_end(tiny):
     for experiment in ("sine", "digits", "audio", "radio"):
         run = tiny(experiment)
-        examined = run.variant.examine(run.data().loader("test"), 100)
+        examined = run.variant.examine(run.data().loader("test", 100))
         quick, whole = (measure(examined, run.data()) for measure in (run.variant.quick_measures, run.variant.measures))
         same = set(quick) & set(whole)
         assert same

@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch.utils.tensorboard import SummaryWriter
 
+from vaelab.reporting import finale
 from vaelab.reporting.board import WIDEST_CODE
-from vaelab.reporting.finale import add_settings, kl_of_dimensions, settings_of
+from vaelab.reporting.finale import add_settings, final_report, kl_of_dimensions, settings_of
 
 
 @pytest.mark.parametrize(("dimensions", "named"), [(3, 3), (WIDEST_CODE, WIDEST_CODE), (WIDEST_CODE + 1, 0)])
@@ -20,6 +23,17 @@ def test_a_plain_autoencoder_has_no_kl_in_the_file(tiny):
     variant = tiny("radio").variant
     variant.kl = torch.zeros(3)
     assert not variant.latent.has_prior and kl_of_dimensions(variant) == {}
+
+
+def test_the_items_that_are_measured_are_drawn_from_all_of_the_test_split(tiny, tmp_path, fifths, monkeypatch):
+    run = tiny("digits", "dataset.split=[0.6,0.1,0.3]", "report.test_items=50", "report.figures=false")
+    measured = []
+    monkeypatch.setattr(run.variant, "measures", lambda examined, data: measured.append(examined) or {})
+    run.variant.kl = torch.zeros(3)
+    chosen = SimpleNamespace(best=None, monitor=("val/objective", "max"))
+    trainer = SimpleNamespace(checkpoint_callback=chosen, global_step=1, current_epoch=1, logger=None, callbacks=[])
+    final_report(trainer, run.variant, run.data(), tmp_path, run.config, finale.Tested({}, 1, 1), 1.0, swept=False)
+    assert fifths(run.data(), "test") == (50, 5) and len(measured[0].item) == 50
 
 
 def test_settings_are_values_of_what_is_made_and_the_words_that_chose_entries():

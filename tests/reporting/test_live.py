@@ -46,3 +46,9 @@ def test_the_windows_hold_codes_waves_pictures_or_nothing_yet():
         shown = plain(stream_windows([ring, ring], items, told="counters", columns=40, limit=2.0))
         assert "codes being filled" in shown and "counters" in shown
         assert max(map(len, shown.splitlines())) == 44
+
+
+def test_the_channels_of_a_wave_are_drawn_apart_and_their_colours_named():
+    ring, wave = np.zeros((5, 2)), np.array([[[1.0] * 9, [-1.0] * 9]])
+    one, two = (plain(stream_windows([ring, ring], x, told="", columns=40, limit=2.0)) for x in (wave[:, :1], wave))
+    assert "channels: 1 red, 2 green" in two and "channels" not in one

@@ -164,6 +164,21 @@ def test_a_band_without_the_runs_data_is_refused_with_the_way_out(doubtful, tmp_
     Denoise(str(tmp_path / "a.csv"), band=False)(doubtful, Output(tmp_path / "out"))
 
 
+def test_the_figure_shows_a_draw_of_the_files_traces_by_their_numbers(tiny, tmp_path, monkeypatch):
+    from vaelab.figures import traces as figures
+
+    run, shown, rows = tiny("radio"), [], figures.trace_rows
+    monkeypatch.setattr(figures, "trace_rows", lambda *given, **how: shown.append((given, how)) or rows(*given, **how))
+    np.save(tmp_path / "mine.npy", traces(LENGTH, n=50).numpy())
+    Denoise(file=str(tmp_path / "mine.npy"), band=False)(run, Output(tmp_path / "out"))
+    (noisy, _, recovered, _), how = shown[0]
+    numbers = [int(title.removeprefix("trace ")) for title in how["titles"]]
+    assert len(set(numbers)) == 3 and numbers == sorted(numbers) != [1, 2, 3]
+    written = np.load(tmp_path / "out" / "mine_recovered.npy")
+    assert np.array_equal(noisy, traces(LENGTH, n=50)[[k - 1 for k in numbers]])
+    assert np.array_equal(recovered, written[[k - 1 for k in numbers]])
+
+
 @pytest.mark.parametrize(
     "lines",
     [

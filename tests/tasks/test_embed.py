@@ -25,11 +25,11 @@ def blobs(n=60, seed=0):
 def test_the_table_has_every_items_number_class_and_code(tiny, tmp_path):
     run = tiny("digits")
     Embed(n=20)(run, Output(tmp_path))
-    batch = run.data().first("test", 20)
+    batch = run.data().batch("test", 20)
     codes, rows = code_means(run, batch.x), table(tmp_path)
     assert np.allclose(np.load(tmp_path / "codes.npy"), codes)
     assert list(rows[0]) == ["item", "label", "z1", "z2", "z3"]
-    assert [int(row["item"]) for row in rows] == list(range(20))
+    assert [int(row["item"]) for row in rows] == run.data().numbers("test", batch.item).tolist()
     assert [row["label"] for row in rows] == [str(label) for label in batch.label.tolist()]
     assert np.allclose([[float(row[f"z{k}"]) for k in (1, 2, 3)] for row in rows], codes, rtol=1e-4, atol=1e-5)
 
@@ -44,7 +44,7 @@ def test_the_probe_stands_beside_that_of_pca_and_the_majority(tiny, tmp_path):
         "embed/baseline/pca_probe_accuracy",
         "embed/baseline/majority",
     }
-    train, test = (run.data().first(split, 5000) for split in ("train", "test"))
+    train, test = (run.data().batch(*part) for part in (("train", 5000), ("test",)))
     codes = [code_means(run, batch.x) for batch in (train, test)]
     assert found["embed/probe_accuracy"] == probe_accuracy(codes[0], train.label, codes[1], test.label)
     assert found["embed/baseline/pca_probe_accuracy"] > 2 * found["embed/baseline/majority"]
@@ -89,3 +89,17 @@ def test_principal_components_are_learnt_from_the_training_items_alone():
     assert seen.shape == (50, 4) and seen.mean(0).abs().max() < 1e-5
     assert torch.allclose(pca_codes(train, train[:5], 4)[1], seen[:5], atol=1e-5)
     assert not torch.allclose(unseen, seen[:5])
+
+
+def test_a_part_of_a_split_and_what_the_probe_learns_from_are_drawn_from_all_of_it(tiny, tmp_path, fifths, monkeypatch):
+    run = tiny("digits", "dataset.split=[0.6,0.1,0.3]")
+    monkeypatch.setattr("vaelab.tasks.embed.BASELINE_ITEMS", 80)
+    for split, n in (("test", 50), ("train", 80)):
+        Embed(n=50)(run, Output(tmp_path / split))
+        assert fifths(run.data(), split) == (n, 5)
+
+
+def test_all_items_come_in_the_splits_own_order(tiny, tmp_path):
+    run = tiny("digits")
+    Embed()(run, Output(tmp_path))
+    assert [int(row["item"]) for row in table(tmp_path)] == list(range(len(run.data().index["test"])))

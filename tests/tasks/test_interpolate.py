@@ -1,3 +1,4 @@
+import json
 import math
 from itertools import pairwise
 
@@ -107,7 +108,7 @@ def test_the_ends_of_the_path_are_the_reconstructions_of_its_items(tiny, tmp_pat
     run = tiny(experiment)
     Interpolate(n=4, between=[3, 1] if experiment != "audio" else [1, 0])(run, Output(tmp_path))
     path = torch.from_numpy(np.load(tmp_path / "path.npy"))
-    first = run.data().first("test", 4)
+    first = run.data().batch("test")
     chosen = [3, 1] if experiment != "audio" else [1, 0]
     codes = code_means(run, first.x[chosen])
     expected = run.variant.codec.decode(run.variant.decode(codes), first.level[chosen])
@@ -135,7 +136,7 @@ def test_files_of_ones_own_can_be_the_ends(tiny, tmp_path):
         ({"n": 1}, "task.n must be at least 2, both ends, not 1"),
         ({"between": [0]}, "task.between must name two test items"),
         ({"between": [0, -1]}, "task.between must name two test items"),
-        ({"between": [0, 600]}, "there are 6 test items: choose task.between below that"),
+        ({"between": [0, 600]}, "there are 6 test items: choose task.between below that, not 600"),
         ({"files": ["a.csv"]}, "task.files must name two files, not 1"),
     ],
 )
@@ -143,3 +144,14 @@ def test_a_wish_that_cannot_be_met_is_refused_in_one_line(tiny, tmp_path, settin
     with pytest.raises(UserError, match=r"^[^\n]+$") as told:
         Interpolate(**settings)(tiny("sine"), Output(tmp_path))
     assert str(told.value).startswith(words)
+
+
+def test_unless_items_are_named_two_different_ones_are_drawn_and_told(tiny, tmp_path, capsys):
+    run = tiny("digits")
+    Interpolate(n=3)(run, Output(tmp_path / "drawn"))
+    numbers = json.loads(capsys.readouterr().out.splitlines()[0].removeprefix("drawn: task.between="))
+    assert len(set(numbers)) == 2 and numbers != [0, 1]
+    assert run.data().index["test"][numbers].tolist() == run.data().drawn("test", 2).tolist()
+    Interpolate(n=3, between=numbers)(run, Output(tmp_path / "named"))
+    one, same = (np.load(tmp_path / name / "path.npy") for name in ("drawn", "named"))
+    assert np.array_equal(one, same)

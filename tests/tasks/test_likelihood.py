@@ -28,7 +28,7 @@ def test_the_bound_has_its_curve_its_error_and_one_value_for_each_item(tiny, tmp
 def test_the_first_draw_has_the_elbo_as_its_mean_and_more_draws_rise_above_it(tiny, tmp_path):
     run = tiny("digits")
     found = measured(run, tmp_path, k=500, n=20)
-    batch = run.data().first("test", 20)
+    batch = run.data().batch("test", 20)
     with torch.inference_mode():
         posterior = run.variant.posterior(batch.x)
         draws = [
@@ -49,7 +49,7 @@ def test_the_bound_of_a_linear_model_reaches_its_exact_log_likelihood_and_never_
     with torch.no_grad():
         covariance = linear.weight @ linear.weight.T + 0.25 * torch.eye(64)
         exact = torch.distributions.MultivariateNormal(linear.bias, covariance).log_prob(
-            run.data().first("test", 8).x.flatten(1)
+            run.data().batch("test", 8).x.flatten(1)
         )
     found = measured(run, tmp_path, k=4001, chunk=300, n=8)
     bounds = torch.from_numpy(np.load(tmp_path / "bounds.npy"))
@@ -71,3 +71,12 @@ def test_counts_that_are_not_positive_are_refused_in_one_line_before_any_work(tm
 def test_a_code_without_a_density_is_refused_with_a_remedy(tiny, tmp_path):
     with pytest.raises(UserError, match="latent=gaussian"):
         measured(tiny("digits", "latent=point", "latent.dim=4"), tmp_path)
+
+
+def test_some_items_are_drawn_from_all_of_the_split_and_their_numbers_written(tiny, tmp_path, fifths):
+    run = tiny("digits", "dataset.split=[0.6,0.1,0.3]")
+    measured(run, tmp_path, k=2, n=40)
+    assert fifths(run.data(), "test") == (40, 5)
+    some, numbers = (np.load(tmp_path / f"{name}.npy") for name in ("bounds", "items"))
+    assert len(some) == len(numbers) == 40 and len(set(numbers.tolist())) == 40
+    assert np.array_equal(run.data().batch("test", 40).item, run.data().index["test"][numbers])

@@ -40,7 +40,7 @@ def test_one_seed_gives_the_same_items_and_another_others(tiny, tmp_path, densit
 def test_the_posterior_draws_codes_of_training_items_and_no_others(tiny, tmp_path):
     run = tiny("sine", "latent=gaussian", "latent.dim=2")
     _, codes = drawn(run, tmp_path, density="posterior", n=500)
-    train, test = (run.variant.examine(run.data().loader(split), 1000).code for split in ("train", "test"))
+    train, test = (run.variant.examine(run.data().loader(split, 1000)).code for split in ("train", "test"))
     assert set(map(tuple, codes.tolist())) == set(map(tuple, train.tolist()))
     assert set(map(tuple, codes.tolist())).isdisjoint(map(tuple, test.tolist()))
 
@@ -65,3 +65,10 @@ def test_a_run_without_a_prior_and_a_wish_for_nothing_are_refused_in_one_line(ti
     with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
         drawn(tiny("sine"), tmp_path, n=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_densities_are_fitted_on_a_draw_from_all_of_the_training_split(tiny, tmp_path, fifths, monkeypatch):
+    run = tiny("digits")
+    monkeypatch.setattr("vaelab.tasks.prior.FITTED_ON", 60)
+    drawn(run, tmp_path, density="gmm")
+    assert fifths(run.data(), "train") == (60, 5)

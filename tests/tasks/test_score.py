@@ -1,9 +1,12 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from PIL import Image
 
 from vaelab.errors import UserError
 from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
@@ -26,13 +29,13 @@ def column(rows, name):
 def test_every_test_item_is_scored_and_the_area_stands_beside_pca(tiny, tmp_path):
     run = tiny("digits", "dataset.keep=[0]")
     rows, found = scored(run, tmp_path, k=3)
-    test = run.data().first("test", 10_000)
-    assert list(rows[0]) == ["item", "label", *NAMES, "negative_iw_bound"]
+    test = run.data().batch("test")
+    assert list(rows[0]) == ["item", "name", "label", *NAMES, "negative_iw_bound"]
     assert [row["label"] for row in rows] == [str(label) for label in test.label.tolist()]
     anomaly = test.label != 0
     for name in (*NAMES, "negative_iw_bound"):
         assert found[f"score/auroc_{name}"] == pytest.approx(auroc(torch.tensor(column(rows, name)), anomaly), abs=1e-3)
-    linear = pca_error(run.data().first("train", 5000).x, test.x, 3)
+    linear = pca_error(run.data().batch("train", 5000).x, test.x, 3)
     assert found["score/baseline/auroc_pca_error"] == auroc(linear, anomaly)
 
 
@@ -90,6 +93,124 @@ def test_a_file_of_ones_own_scores_as_the_same_items_of_the_run(tiny, tmp_path):
     for name in NAMES:
         assert np.allclose(column(rows, name), column(own, name), rtol=1e-4, atol=1e-4)
     assert {row["label"] for row in rows} == {""} and "score/share_above_at_0.05" in found
+
+
+def labelled(folder, seed=0, classes=("a", "b", "c"), each=6, size=8):
+    """Pictures in class folders, and the brightest of all, strange to a model of dark ones, among the last."""
+    rng = np.random.default_rng(seed)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for k in range(each):
+            Image.fromarray(rng.integers(0, 60, (size, size), np.uint8)).save(folder / name / f"{k}.png")
+    return folder
+
+
+@pytest.fixture
+def pictures(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("VAELAB_CACHE", str(tmp_path / "cache"))
+    root = labelled(tmp_path / "pictures")
+    return tiny("digits", "dataset=image_folder", f"dataset.root={root}", "dataset.size=8", "dataset.channels=1")
+
+
+def strangest_titles(monkeypatch):
+    from vaelab.figures import pictures
+
+    drawn, grid = [], pictures.picture_grid
+    monkeypatch.setattr(
+        pictures, "picture_grid", lambda shown, titles: drawn.append((shown, titles)) or grid(shown, titles=titles)
+    )
+    return drawn
+
+
+def test_a_folder_is_scored_file_by_file_and_the_strangest_is_drawn_first(pictures, tmp_path, monkeypatch):
+    folder, drawn = labelled(tmp_path / "new", seed=1, each=7), strangest_titles(monkeypatch)
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "b" / "$1$.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    rows, _ = scored(pictures, tmp_path / "out", file=str(folder))
+    names = sorted([f"{name}/{k}.png" for name in "abc" for k in range(7)] + ["b/$1$.png"])
+    assert [row["name"] for row in rows] == names
+    shown, titles = drawn[0]
+    by_score = sorted(rows, key=lambda row: -float(row["negative_elbo"]))
+    assert by_score[0]["name"] == "b/$1$.png" and float(shown[0].min()) == 1.0
+    assert len(shown) == len(titles) == 16
+    assert [float(text.splitlines()[1].removesuffix(" nats")) for text in titles] == pytest.approx(
+        [float(row["negative_elbo"]) for row in by_score[:16]], rel=1e-3
+    )
+    assert titles[0].splitlines()[0] == r"b/\$1\$.png" and (tmp_path / "out" / "strangest.png").exists()
+    assert (tmp_path / "out" / "left_out.txt").read_text().startswith("broken.png\tcannot be read")
+
+
+def test_a_folder_scores_as_its_files_do_one_by_one(pictures, tmp_path):
+    folder = labelled(tmp_path / "new", seed=1, each=1)
+    together, _ = scored(pictures, tmp_path / "all", file=str(folder))
+    alone = [scored(pictures, tmp_path / name, file=str(folder / name / "0.png"))[0][0] for name in "abc"]
+    assert np.allclose(column(together, "kl"), column(alone, "kl"), rtol=1e-4)
+    assert [row["name"] for row in alone] == ["0.png"] * 3
+
+
+def test_a_split_has_its_files_names(pictures, tmp_path):
+    rows, _ = scored(pictures, tmp_path / "out")
+    paths = sorted((tmp_path / "pictures").rglob("*.png"))
+    test = pictures.data().index["test"].tolist()
+    assert [row["name"] for row in rows] == [paths[k].relative_to(tmp_path / "pictures").as_posix() for k in test]
+
+
+def test_a_folder_without_anything_to_score_is_refused_in_one_line(pictures, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "x.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"new holds no usable pictures, the last: x.png: cannot be read[^\n]+$"):
+        Score(file=str(tmp_path / "new"))(pictures, Output(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_rows_of_a_table_and_the_tables_of_a_folder_are_named(tiny, tmp_path):
+    run = tiny("sine")
+    raw = run.data().items.raw[:5, 0].numpy()
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    np.save(folder / "many.npy", raw[:3])
+    np.savetxt(folder / "one.csv", raw[3:4], delimiter=",")
+    np.save(folder / "short.npy", raw[:, :7])
+    rows, _ = scored(run, tmp_path / "file", file=str(folder / "many.npy"))
+    assert [row["name"] for row in rows] == ["many.npy row 1", "many.npy row 2", "many.npy row 3"]
+    rows, _ = scored(run, tmp_path / "folder", file=str(folder))
+    assert [row["name"] for row in rows] == ["many.npy row 1", "many.npy row 2", "many.npy row 3", "one.csv"]
+    assert "short.npy\tthe file's items are of shape (1, 7)" in (tmp_path / "folder" / "left_out.txt").read_text()
+    assert (tmp_path / "folder" / "strangest.png").stat().st_size > 1000
+
+
+def test_pictures_in_arrays_one_a_file_have_the_names_of_their_files(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        (tmp_path / "train" / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "train" / "ab"[k % 2] / f"{k}.npy", rng.integers(0, 256, (8, 8), np.uint8))
+    run = tiny("digits", "dataset=image_table", f"dataset.file={tmp_path / 'train'}")
+    rows, _ = scored(run, tmp_path / "out", file=str(tmp_path / "train"))
+    assert [row["name"] for row in rows] == ["a/0.npy", "a/2.npy", "a/4.npy", "b/1.npy", "b/3.npy", "b/5.npy"]
+
+
+def test_the_chunks_of_recordings_are_named(tiny, tmp_path):
+    run = tiny("audio")
+    rate, rng = int(run.signature.sample_rate), np.random.default_rng(0)
+    (tmp_path / "sounds").mkdir()
+    for name, seconds in (("long", 1.0), ("short", 0.5)):
+        soundfile.write(tmp_path / "sounds" / f"{name}.wav", 0.1 * rng.normal(size=int(seconds * rate)), rate)
+    rows, _ = scored(run, tmp_path / "out", file=str(tmp_path / "sounds"))
+    assert [row["name"] for row in rows] == ["long.wav chunk 1", "long.wav chunk 2", "short.wav"]
+
+
+def test_names_that_are_no_text_are_written_and_drawn(pictures, tmp_path):
+    folder = labelled(tmp_path / "new", each=1)
+    (folder / "a" / "0.png").rename(folder / "a" / os.fsdecode(b"br\xf6ken.png"))
+    rows, _ = scored(pictures, tmp_path / "out", file=str(folder))
+    assert rows[0]["name"] == r"a/br\xf6ken.png"
+
+
+def test_the_linear_code_beside_the_area_learns_from_all_of_the_training_split(tiny, tmp_path, fifths, monkeypatch):
+    run = tiny("digits", "dataset.keep=[0,1]")
+    monkeypatch.setattr("vaelab.tasks.score.BASELINE_ITEMS", 60)
+    scored(run, tmp_path)
+    assert fifths(run.data(), "train") == (60, 5)
 
 
 def test_a_file_needs_no_data_where_no_threshold_is_wanted(tiny, tmp_path):

@@ -217,3 +217,10 @@ def test_bare_numbers_are_kept_from_a_terminal(tiny, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"^task.to=stdout gives bare numbers[^\n]+$"):
         streamed(tiny("sine"), tmp_path, to="stdout")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_streams_density_is_fitted_on_a_draw_from_all_of_the_training_split(tiny, fifths, monkeypatch):
+    run = tiny("digits")
+    monkeypatch.setattr(stream, "FITTED_ON", 60)
+    next(code_blocks(run, "gmm", 0))
+    assert fifths(run.data(), "train") == (60, 5)

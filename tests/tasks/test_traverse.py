@@ -45,8 +45,8 @@ def test_array_picture_and_animation_come_for_every_kind_of_signal(tiny, tmp_pat
 def test_the_dimension_with_the_largest_kl_is_the_first_row(tiny, tmp_path):
     run = tiny("digits")
     kl = mean_kl(run.variant, run.data().loader("test"))
-    first = run.data().first("test", 3)
-    assert torch.allclose(kl, run.variant.posterior(run.data().first("test", 10_000).x).kl().mean(0), atol=1e-5)
+    first = run.data().batch("test")
+    assert torch.allclose(kl, run.variant.posterior(run.data().batch("test").x).kl().mean(0), atol=1e-5)
     Traverse(item=2, n=3, dims=1, span=2.0)(run, Output(tmp_path))
     codes = code_means(run, first.x)[2].repeat(3, 1)
     codes[:, kl.argmax()] = torch.tensor([-2.0, 0.0, 2.0])
@@ -86,3 +86,13 @@ def test_a_code_without_a_prior_and_a_file_of_another_shape_are_refused_in_one_l
     np.savetxt(tmp_path / "short.csv", np.zeros((2, 7)), delimiter=",")
     with pytest.raises(UserError, match=r"^the file's items are of shape \(1, 7\)[^\n]+$"):
         Traverse(file=str(tmp_path / "short.csv"))(tiny("sine"), Output(tmp_path))
+
+
+def test_unless_an_item_is_named_one_is_drawn_and_told(tiny, tmp_path, capsys):
+    run = tiny("digits")
+    Traverse(n=3, dims=1)(run, Output(tmp_path / "drawn"))
+    number = int(capsys.readouterr().out.splitlines()[0].removeprefix("drawn: task.item="))
+    assert run.data().index["test"][number] == run.data().drawn("test", 1)[0] and number > 0
+    Traverse(n=3, dims=1, item=number)(run, Output(tmp_path / "named"))
+    one, same = (np.load(tmp_path / name / "traversal.npy") for name in ("drawn", "named"))
+    assert np.array_equal(one, same)

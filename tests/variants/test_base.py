@@ -62,7 +62,7 @@ def weights(variant):
 def test_the_test_metrics_are_those_of_a_sum_by_hand_over_the_whole_split(data, trainer_of, batch_size):
     data, variant = data(batch_size=batch_size), model(Point(3))
     found = trainer_of().test(variant, datamodule=data, verbose=False)[0]
-    x = data.first("test", N).x
+    x = data.batch("test", N).x
     with torch.no_grad():
         mean = variant.decoder(variant.encoder(x))
     error = (x - mean).square().flatten(1)
@@ -79,7 +79,7 @@ def test_the_kl_of_the_test_is_the_closed_form_over_the_whole_split(data, traine
     data, variant = data(), model()
     found = trainer_of().test(variant, datamodule=data, verbose=False)[0]
     with torch.no_grad():
-        posterior = variant.posterior(data.first("test", N).x)
+        posterior = variant.posterior(data.batch("test", N).x)
     assert found["test/kl"] == pytest.approx(posterior.kl().sum(1).mean().item(), rel=1e-5)
     assert found["test/active_units"] == (posterior.mean.var(0, correction=0) > 0.01).sum()
     assert found["test/elbo"] == pytest.approx(found["test/log_likelihood"] - found["test/kl"], rel=1e-6)
@@ -157,7 +157,7 @@ def test_the_validation_value_is_minus_the_loss_that_training_would_have(data, t
     for objective in (Elbo(), Elbo(0.3), TotalCorrelation(), ImportanceWeighted(4)):
         variant = model(objective=objective, beta=partial(constant, value=0.7))
         found = validated(variant, data, trainer_of)
-        batch = data.first("val", N)
+        batch = data.batch("val", N)
         torch.manual_seed(1)
         loss = torch.stack([variant.loss(batch, *variant.pass_through(batch, objective.draws)) for _ in range(200)])
         assert found["val/objective"] == pytest.approx(-loss.mean().item(), abs=4 * loss.std().item() + 0.02)
@@ -197,7 +197,7 @@ def test_training_raises_the_elbo(data, trainer_of):
 def test_noise_is_a_function_of_where_training_stands(trainer_of):
     variant = model()
     variant.trainer = trainer_of()
-    batch = Batch(*[torch.randn(16, *SHAPE)] * 2, torch.zeros(16), torch.zeros(16))
+    batch = Batch(*[torch.randn(16, *SHAPE)] * 2, torch.zeros(16), torch.zeros(16), torch.arange(16))
     losses = []
     for world, number in ((1, 0), (2, 0), (1, 1)):
         torch.manual_seed(world)
@@ -207,7 +207,7 @@ def test_noise_is_a_function_of_where_training_stands(trainer_of):
 
 def test_the_objective_weighs_the_kl_by_beta_and_holds_free_bits(trainer_of):
     x = torch.randn(16, *SHAPE)
-    batch = Batch(x, x, torch.zeros(16), torch.zeros(16))
+    batch = Batch(x, x, torch.zeros(16), torch.zeros(16), torch.arange(16))
     losses = {}
     for beta, free_bits in ((0.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 9.0)):
         variant = model(beta=partial(constant, value=beta), objective=Elbo(free_bits))
@@ -246,7 +246,7 @@ def test_the_log_of_a_plain_autoencoder_has_no_kl_and_no_beta(data, trainer_of, 
 def test_the_gradient_norm_is_that_of_the_loss_before_it_is_clipped(data, trainer_of, notes_of, clip):
     data, notes, variant = data(batch_size=1000), notes_of(), model(Point(3))
     before = [value.detach().clone().requires_grad_() for value in variant.parameters()]
-    batch = data.first("train", N)
+    batch = data.batch("train", N)
     encoder, decoder = nn.Linear(8, 3), nn.Linear(3, 8)
     for module, (weight, bias) in ((encoder, before[:2]), (decoder, before[2:])):
         module.weight, module.bias = nn.Parameter(weight), nn.Parameter(bias)
@@ -295,14 +295,15 @@ def test_what_a_library_raises_of_a_sound_net_and_what_a_user_is_told_stay_as_th
             raise error
 
 
-def test_examining_takes_the_first_items_by_posterior_means_without_noise(data):
+def test_items_are_examined_by_posterior_means_without_noise(data):
     data, variant = data(), model()
-    found = variant.examine(data.loader("test"), 10)
-    x = data.first("test", 10).x
+    found = variant.examine(data.loader("test", 10))
+    x = data.batch("test", 10).x
     with torch.no_grad():
         code = variant.posterior(x).mean
         reconstruction = variant.decoder(code)
     assert torch.equal(found.x, x) and torch.equal(found.target, x)
+    assert torch.equal(found.x, data.codec.encode(data.items.raw[found.item]).x)
     assert torch.allclose(found.code, code, atol=1e-6)
     assert torch.allclose(found.reconstruction, reconstruction, atol=1e-6)
     assert all(len(field) == 10 for field in found) and all(len(field) == 4 for field in found.head(4))
@@ -310,9 +311,9 @@ def test_examining_takes_the_first_items_by_posterior_means_without_noise(data):
 
 def test_codes_are_those_of_the_examined_items_and_nothing_is_decoded(data, monkeypatch):
     data, variant = data(), model()
-    expected = variant.examine(data.loader("test"), 10).code
+    expected = variant.examine(data.loader("test", 10)).code
     monkeypatch.setattr(variant, "params", None)
-    assert torch.equal(variant.codes(data.loader("test"), 10), expected)
+    assert torch.equal(variant.codes(data.loader("test", 10)), expected)
 
 
 def test_decoding_in_chunks_is_decoding_at_once():
@@ -334,3 +335,24 @@ def test_drawing_adds_the_likelihoods_noise_by_its_own_seed():
 def test_data_of_another_kind_are_refused_in_one_line_naming_the_right_variants():
     with pytest.raises(UserError, match=r"^variant=signal cannot take data of kind picture: use variant=image [^\n]+$"):
         model(kind="picture")
+
+
+ROOM = {
+    "digits": ["dataset.split=[0.6,0.2,0.2]"],
+    "sine": ["dataset.waves=400", "dataset.split=[0.6,0.2,0.2]"],
+    "channel": ["dataset.channels=400", "dataset.split=[0.6,0.2,0.2]"],
+    "audio": ["dataset.clips=60", "dataset.split=[0.6,0.2,0.2]"],
+}
+
+
+@pytest.mark.parametrize("experiment", ROOM)
+def test_what_measures_are_held_against_is_drawn_from_the_whole_training_split(tiny, fifths, monkeypatch, experiment):
+    for name in ("image", "signal", "spectrogram", "channel"):
+        monkeypatch.setattr(f"vaelab.variants.{name}.BASELINE_ITEMS", 40)
+    run = tiny(experiment, *ROOM[experiment])
+    variant, data = run.variant, run.data()
+    examined = variant.examine(data.loader("test", 20))
+    assert fifths(data, "test") == (20, 5)
+    variant.measures(examined, data)
+    served, parts = fifths(data, "train")
+    assert served in (40, 80) and parts == 5

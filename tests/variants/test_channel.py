@@ -50,7 +50,7 @@ def spread(run, x):
 
 
 def test_an_oracle_beats_independent_taps_and_the_straight_line(oracle):
-    examined = oracle.variant.examine(oracle.data().loader("test"), 100)
+    examined = oracle.variant.examine(oracle.data().loader("test", 100))
     found = oracle.variant.measures(examined, oracle.data())
     for name in ("delay_spread_ks", "antenna_correlation_ks"):
         assert found[f"gmm/{name}"] < 0.25 < found[f"baseline/independent_{name}"], name
@@ -85,7 +85,7 @@ def test_a_longer_decay_in_the_code_is_a_longer_delay_spread_in_the_channel(orac
 
 
 def test_reconstructions_are_realisations_under_the_items_own_code(oracle):
-    examined = oracle.variant.examine(oracle.data().loader("test"), 80)
+    examined = oracle.variant.examine(oracle.data().loader("test", 80))
     assert torch.equal(examined.reconstruction, oracle.variant.decode(examined.code))
     both = torch.stack([spread(oracle, examined.x), spread(oracle, examined.reconstruction)]).log()
     assert torch.corrcoef(both)[0, 1] > 0.7
@@ -120,7 +120,7 @@ def test_the_encoder_sees_no_signs_under_a_zero_mean_likelihood_and_sees_them_un
 )
 def test_the_measures_of_an_untrained_model_are_finite(tiny, words):
     run = tiny("channel", *words)
-    found = run.variant.measures(run.variant.examine(run.data().loader("test"), 50), run.data())
+    found = run.variant.measures(run.variant.examine(run.data().loader("test", 50)), run.data())
     assert all(math.isfinite(value) for value in found.values())
     assert ("gmm/delay_spread_ks" in found) == (words[0] != "latent=point") and "delay_spread_ks" in found
     assert ("antenna_correlation_ks" in found) == (words[0] != "dataset.antennas=1")
@@ -130,7 +130,7 @@ def test_the_measures_of_an_untrained_model_are_finite(tiny, words):
 def test_figures_are_drawn_of_items_samples_and_paths(tiny):
     run = tiny("channel")
     variant = run.variant
-    figures = variant.figures(variant.examine(run.data().loader("test"), 6))
+    figures = variant.figures(variant.examine(run.data().loader("test", 6)))
     assert set(figures) == {"reconstructions", "power_profiles", "delay_spreads", "path"}
     decoded = variant.decode(variant.latent.prior_sample(5))
     drawn = [*figures.values(), variant.sample_figure(decoded), variant.path_figure(decoded)]
@@ -154,3 +154,14 @@ def test_samples_of_the_prior_each_fade_in_their_own_way(tiny, tmp_path):
     assert neighbour_correlation(samples).std() > 0.01
     signs = samples[:, 0].sign()
     assert (signs[0] * signs[1:]).mean().abs() < 0.2
+
+
+def test_as_many_of_the_simulators_own_are_drawn_from_all_of_the_training_split(oracle, monkeypatch):
+    from vaelab.metrics import channel
+
+    shown, measure = [], channel.channel_measures
+    monkeypatch.setattr(channel, "channel_measures", lambda taps, *rest: shown.append(taps) or measure(taps, *rest))
+    monkeypatch.setattr(type(oracle.variant), "samples", 50)
+    data = oracle.data()
+    oracle.variant._beside(data.items.raw[:5], data)
+    assert torch.equal(shown[-1], data.items.raw[data.drawn("train", 50)])

@@ -7,7 +7,7 @@ import torch
 @pytest.fixture
 def examined(tiny):
     run = tiny("digits")
-    return run.variant, run.variant.examine(run.data().loader("test"), 60), run.data()
+    return run.variant, run.variant.examine(run.data().loader("test", 60)), run.data()
 
 
 def test_perfect_pictures_score_best_beside_pca_and_the_mean(examined):
@@ -22,7 +22,7 @@ def test_pca_has_as_many_components_as_the_code_has_numbers(tiny):
     scores = []
     for dim in (2, 16):
         run = tiny("digits", f"latent.dim={dim}")
-        found = run.variant.examine(run.data().loader("test"), 60)
+        found = run.variant.examine(run.data().loader("test", 60))
         scores.append(run.variant.measures(found, run.data())["baseline/pca_psnr_db"])
     assert scores[1] > scores[0] + 2
 
@@ -81,13 +81,12 @@ def quick(monkeypatch):
 
 def measures_of(tiny, code):
     run = tiny("sprites")
-    found = run.variant.examine(run.data().loader("test"), 200)
+    found = run.variant.examine(run.data().loader("test", 200))
     return run.variant.measures(found._replace(code=code(run, found)), run.data())
 
 
 def truth(run, found):
-    factors = run.data().factors("test")
-    return torch.stack([values[: len(found.x)] for values in factors.values()], 1).float()
+    return torch.stack(list(run.data().factors(found.item).values()), 1).float()
 
 
 def noise(run, found):
@@ -109,5 +108,5 @@ def test_where_nothing_is_known_or_too_few_items_tell_it_nothing_is_said_of_fact
     variant, found, data = examined
     assert "mig" not in variant.measures(found, data)
     run = tiny("sprites")
-    few = run.variant.examine(run.data().loader("test"), 100)
+    few = run.variant.examine(run.data().loader("test", 100))
     assert "mig" not in run.variant.measures(few, run.data())

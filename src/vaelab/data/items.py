@@ -38,6 +38,7 @@ class Items:
         facts: what holds for all items, name to number (the cycles of a sine wave).
         sample_rate: in Hz, where time has a unit.
         left_out: every file or row that was not used, and why.
+        names: what the user calls each item: its file, and which part of it; None where nothing is known.
         notes: what a reader decided that the user should know, one line each.
     """
 
@@ -52,6 +53,7 @@ class Items:
     facts: dict[str, float] = field(default_factory=dict)
     sample_rate: float | None = None
     left_out: list[LeftOut] = field(default_factory=list)
+    names: list[str] | None = None
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

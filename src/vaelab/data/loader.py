@@ -1,7 +1,7 @@
 """Batches from in-memory tensors by index: no worker, no per-item collate, the same order after a resume."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,10 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def part(self, index: Tensor) -> "Store":
+        """The items in the rows `index` alone, in that order."""
+        return replace(self, index=index.to(self.index.device))
 
     def to(self, device: torch.device) -> "Store":
         """The same items on a device; copies only of what was elsewhere."""
@@ -74,6 +78,10 @@ class IndexLoader:
             self.drawn = k + 1
             yield self._batch(order[k * self.batch_size : (k + 1) * self.batch_size], epoch, k)
 
+    def joined(self) -> Batch:
+        """All batches as one, on the CPU."""
+        return Batch(*(torch.cat(fields).cpu() for fields in zip(*self, strict=True)))
+
     def state_dict(self) -> dict[str, Any]:
         """Where in the epoch the loader stands."""
         return {"drawn": self.drawn % len(self)}
@@ -104,4 +112,4 @@ class IndexLoader:
         if self.flip:
             chosen = torch.rand(len(x), generator=self.generator, device=x.device) < 0.5
             x = target = torch.where(chosen.view(-1, 1, 1, 1), x.flip(-1), x)
-        return Batch(x, target, label, level)
+        return Batch(x, target, label, level, index)

@@ -15,6 +15,7 @@ from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.sources.base import Source
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.errors import UserError
+from vaelab.seeding import generator
 
 T = TypeVar("T")
 # One size for every evaluation: what is drawn for a batch (a binarisation) must not depend on the training's.
@@ -49,6 +50,14 @@ def class_numbers(setting: str, words: Sequence[str | int], names: Sequence[str]
         if str(word) not in names:
             raise UserError(f"{setting}: there is no class {word}: {there_are}")
     return [names.index(str(word)) for word in words]
+
+
+def fair_draw(total: int, n: int, *seed: int) -> Tensor:
+    """Which `n` of `total` things stand for all (all of them, if there are fewer): `(n,)` numbers in random order.
+
+    The same for the same seed. The first so many of a draw are a fair draw, too.
+    """
+    return torch.randperm(total, generator=generator("draw", *seed))[:n]
 
 
 class DataModule(L.LightningDataModule):
@@ -96,23 +105,36 @@ class DataModule(L.LightningDataModule):
             self.stores = {name: replace(whole, index=self.index[name]) for name in SPLITS}
         return self._found()
 
-    def factors(self, split: str) -> dict[str, Tensor]:
-        """The known truths of one split's items, in order."""
-        return {name: values[self.index[split]] for name, values in self.items.factors.items()}
+    def factors(self, item: Tensor) -> dict[str, Tensor]:
+        """The known truths of the items in these rows."""
+        return {name: values[item] for name, values in self.items.factors.items()}
 
-    def loader(self, split: str) -> IndexLoader:
-        """The split in its own order, drawn with a fixed seed: the same batches at every call."""
-        return IndexLoader(self.stores[split], self.codec, EVALUATION_BATCH, seed=self.seed)
+    def drawn(self, split: str, n: int) -> Tensor:
+        """Rows of the items that stand for a split: a `fair_draw` of `n`, the same at every call.
 
-    def first(self, split: str, n: int) -> Batch:
-        """The first `n` encoded items of a split (all, if there are fewer), on the CPU."""
-        rows, seen = [], 0
-        for batch in self.loader(split):
-            rows.append(batch)
-            seen += len(batch.x)
-            if seen >= n:
-                break
-        return Batch(*(torch.cat(fields)[:n].cpu() for fields in zip(*rows, strict=True)))
+        Never the first `n`: files come sorted by class.
+        """
+        index = self.index[split]
+        return index[fair_draw(len(index), n, self.seed, SPLITS.index(split))]
+
+    def loader(self, split: str, n: int | None = None) -> IndexLoader:
+        """The split in its own order, or `n` items that are `drawn` from it: the same batches at every call."""
+        return self._serve(self.index[split] if n is None else self.drawn(split, n))
+
+    def batch(self, split: str, n: int | None = None) -> Batch:
+        """All that `loader` serves as one batch, on the CPU."""
+        return self.loader(split, n).joined()
+
+    def numbered(self, split: str, numbers: Sequence[int]) -> Batch:
+        """The encoded items that have these numbers in their split, on the CPU."""
+        return self._serve(self.index[split][torch.tensor(numbers)]).joined()
+
+    def numbers(self, split: str, item: Tensor) -> Tensor:
+        """The numbers in their split of the items in these rows; a split's rows stand in rising order."""
+        return torch.searchsorted(self.index[split], item)
+
+    def _serve(self, index: Tensor) -> IndexLoader:
+        return IndexLoader(self.stores["train"].part(index), self.codec, EVALUATION_BATCH, seed=self.seed)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returned when it was first asked for under this key.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaelab.figures.spectrograms import RANGE_DB
-from vaelab.figures.style import BLUE, PAGE_WIDTH, as_array, figure
+from vaelab.figures.style import BLUE, PAGE_WIDTH, as_array, axis_labels, figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,27 +23,47 @@ def wave_sheet(waves: ArrayLike) -> Figure:
     """A grid of waves on one scale, without axes.
 
     Args:
-        waves: `(rows, columns, channels, time)`.
+        waves: `(rows, columns, channels, time)`; the channels of a cell lie under one another, the first on top.
     """
     cells = as_array(waves)
     rows, columns = cells.shape[:2]
     drawn, axes = figure(1, 1, PAGE_WIDTH, max(PAGE_WIDTH * 0.7 * rows / columns, 0.6))
     panel = axes[0, 0]
-    limits = float(cells.min()), float(cells.max())
+    limits = channel_limits(cells)
     for row, line in enumerate(cells):
         draw_waves(panel, line, limits, [BLUE] * columns, bottom=rows - 1 - row)
     panel.set(xlim=(0, columns), ylim=(0, rows))
     panel.axis("off")
+    axis_labels(drawn, channels_told(cells.shape[2]))
     return drawn
 
 
+def channels_told(channels: int) -> str:
+    """What a sheet says of the channels in its cells."""
+    return "" if channels == 1 else f"in each cell channels 1 to {channels}, from above"
+
+
+def channel_limits(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest value of each channel of waves `(…, channels, time)`, `(channels, 1)` each."""
+    around = (*range(waves.ndim - 2), waves.ndim - 1)
+    return waves.min(axis=around)[:, None], waves.max(axis=around)[:, None]
+
+
 def draw_waves(
-    axes: Axes, waves: np.ndarray, limits: tuple[float, float], colours: Sequence[Any], bottom: float = 0.0
+    axes: Axes,
+    waves: np.ndarray,
+    limits: tuple[np.ndarray, np.ndarray],
+    colours: Sequence[Any],
+    bottom: float = 0.0,
 ) -> None:
-    """One row of waves `(columns, channels, time)`, each in a cell of 1 × 1 whose height spans `limits`."""
-    low, high = limits
+    """One row of waves `(columns, channels, time)`, each in a cell of 1 × 1 that its channels share, the first on top.
+
+    The height that a channel has there spans its `limits`.
+    """
+    (low, high), channels = limits, waves.shape[1]
     across = np.linspace(MARGIN, 1 - MARGIN, waves.shape[-1])
-    up = MARGIN + (1 - 2 * MARGIN) * (waves - low) / max(high - low, 1e-12)
+    within = MARGIN + (1 - 2 * MARGIN) * (waves - low) / np.maximum(high - low, 1e-12)
+    up = (np.arange(channels)[::-1, None] + within) / channels
     for column, (wave, colour) in enumerate(zip(up, colours, strict=True)):
         axes.plot(column + across, bottom + wave.T, color=colour, linewidth=0.8)
 

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaelab.figures.pictures import tile
-from vaelab.figures.style import BLUE, GREEN, INK, RED, TEXT, as_array, figure, time_axis, title
+from vaelab.figures.style import (
+    BLUE,
+    CHANNELS,
+    GREEN,
+    INK,
+    RED,
+    TEXT,
+    as_array,
+    channel_name,
+    class_colours,
+    figure,
+    time_axis,
+    title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +89,11 @@ def _waves(
 ) -> str:
     """Draw the layers of one wave `(channels, time)`; the label of its time axis comes back."""
     times, label = time_axis(wave.shape[-1], sample_rate)
+    if len(wave) > 1:
+        for k, colour in enumerate(class_colours(min(len(wave), CHANNELS))):
+            axes.plot(times, wave[k], color=colour, linewidth=1.5, label=channel_name(k, len(wave)))
+        axes.margins(x=0)
+        return label
     layers = {
         "reference": (reference, GREEN, 3.0, 0.45),
         "raw": (wave, RED, 2.2, 1.0),

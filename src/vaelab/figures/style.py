@@ -26,6 +26,7 @@ PALETTE = (
 )
 PAGE_WIDTH = 7.2  # inches: the text width of a two-column paper
 TEXT, SMALL = 8, 7  # points
+CHANNELS = 8  # of an item that have panels of their own: more would leave none of them room
 DPI = 150
 LONGEST = 40  # characters of a name
 
@@ -76,6 +77,39 @@ def small_multiples(
     for panel in panels[count:]:
         panel.remove()
     return drawn, panels[:count]
+
+
+def channel_panels(items: int, channels: int, columns: int, panel_height: float) -> tuple[Figure, list[list[Axes]]]:
+    """Panels of items filled row by row; one a channel of each item, under one another, named, and each on one scale.
+
+    Of more than `CHANNELS` channels the first so many have a panel, and their names say it. Items come without axes
+    of their own unit: the panels of one channel share theirs.
+
+    Returns:
+        The figure, and for each item the panels of its channels.
+    """
+    if channels == 1:
+        drawn, panels = small_multiples(items, columns, panel_height)
+        return drawn, [[panel] for panel in panels]
+    shown, blocks = min(channels, CHANNELS), math.ceil(items / columns)
+    rows = blocks * shown
+    drawn, axes = figure(rows, columns, height=0.5 + rows * panel_height, sharex=True)
+    found = [[axes[k // columns * shown + c, k % columns] for c in range(shown)] for k in range(items)]
+    for k, panels in enumerate(found):
+        for c, panel in enumerate(panels):
+            if k:
+                panel.sharey(found[0][c])
+            panel.tick_params(labelleft=k % columns == 0, labelbottom=c == shown - 1 and k + columns >= items)
+            if k % columns == 0:
+                panel.set_ylabel(channel_name(c, channels), fontsize=SMALL)
+    for panel in set(axes.flat).difference(*found):
+        panel.remove()
+    return drawn, found
+
+
+def channel_name(number: int, channels: int) -> str:
+    """What a figure calls the channel `number`, counted from 0, of so many."""
+    return f"channel {number + 1}" + (f" of {channels}" if channels > CHANNELS else "")
 
 
 def render(drawn: Figure) -> np.ndarray:

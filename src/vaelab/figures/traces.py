@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaelab.figures.style import (
+    CHANNELS,
     GREEN,
     GREY,
     PALE,
     RED,
     as_array,
     axis_labels,
+    channel_name,
+    channel_panels,
     class_colours,
     figure,
     frequency_axis,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+ROWS = 12  # the most under one another: of several channels fewer traces have room
+
 
 def trace_rows(
     noisy: ArrayLike,
@@ -39,10 +44,10 @@ def trace_rows(
     titles: Sequence[str] | None = None,
     band: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Figure:
-    """One row a trace: noisy (light grey), clean (green), recovered (red) in its band of uncertainty (pale red).
+    """One row a channel of each trace: noisy (light grey), clean (green), recovered (red) in its band (pale red).
 
     Args:
-        noisy: `(items, channels, time)`; the first channel is drawn.
+        noisy: `(items, channels, time)`.
         clean: shaped as `noisy`; None where the truth is not known.
         recovered: shaped as `noisy`.
         sample_rate: in Hz; None counts time in samples.
@@ -51,20 +56,22 @@ def trace_rows(
         band: its lower and its upper end, shaped as `noisy`; None where there is none.
     """
     layers = {"noisy": (noisy, PALE, 0.7), "clean": (clean, GREEN, 1.8), "recovered": (recovered, RED, 0.8)}
-    items, _, samples = as_array(noisy)[:count].shape
+    items, channels, samples = as_array(noisy)[:count].shape
+    items = min(items, max(1, ROWS // channels))
     times, label = time_axis(samples, sample_rate)
-    drawn, panels = small_multiples(items, columns=1, panel_height=1.15)
-    for k, panel in enumerate(panels):
-        for name, (traces, colour, width) in layers.items():
-            if traces is not None:
-                panel.plot(times, as_array(traces)[k, 0], color=colour, linewidth=width, label=name)
-        if band is not None:
-            ends = (as_array(end)[k, 0] for end in band)
-            panel.fill_between(times, *ends, color=RED, alpha=0.25, linewidth=0, label="band", zorder=1.5)
-        panel.margins(x=0)
-        title(panel, titles[k] if titles else "")
+    drawn, panels = channel_panels(items, channels, columns=1, panel_height=1.15)
+    for k, of_item in enumerate(panels):
+        for channel, panel in enumerate(of_item):
+            for name, (traces, colour, width) in layers.items():
+                if traces is not None:
+                    panel.plot(times, as_array(traces)[k, channel], color=colour, linewidth=width, label=name)
+            if band is not None:
+                ends = (as_array(end)[k, channel] for end in band)
+                panel.fill_between(times, *ends, color=RED, alpha=0.25, linewidth=0, label="band", zorder=1.5)
+            panel.margins(x=0)
+        title(of_item[0], titles[k] if titles else "")
     axis_labels(drawn, label, "amplitude")
-    legend_above(drawn, panels[0])
+    legend_above(drawn, panels[0][0])
     return drawn
 
 
@@ -77,7 +84,8 @@ def trace_spectra(
 ) -> Figure:
     """Amplitude spectra in dB of the clean one's peak: noisy grey, clean green, recovered red.
 
-    The mean over all items with a pulse comes first, one panel for each of the `examples` follows.
+    The mean over all items with a pulse comes first, one panel for each of the `examples` follows; of several channels
+    each has its own.
 
     Args:
         clean: `(items, channels, time)`.
@@ -87,17 +95,19 @@ def trace_spectra(
         examples: title to the number of the item.
     """
     pulses = np.flatnonzero(as_array(clean).any(axis=(1, 2)))
-    shown = {f"mean of {len(pulses)}": pulses} | {name: [k] for name, k in (examples or {}).items()}
+    chosen = {f"mean of {len(pulses)}": pulses} | {name: [k] for name, k in (examples or {}).items()}
+    channels = as_array(clean).shape[1]
+    shown = [(name, items, c) for name, items in chosen.items() for c in range(min(channels, CHANNELS))]
     frequencies, label = frequency_axis(as_array(clean).shape[-1], sample_rate)
     drawn, panels = small_multiples(len(shown), min(2, len(shown)), panel_height=1.9, width=3.7 * min(2, len(shown)))
     layers = {"noisy": (noisy, PALE, 1.2), "clean": (clean, GREEN, 2.2), "recovered": (recovered, RED, 1.0)}
-    for panel, (name, items) in zip(panels, shown.items(), strict=True):
-        peak = max(_mean_spectrum(as_array(clean)[items]).max(), 1e-12)
+    for panel, (name, items, c) in zip(panels, shown, strict=True):
+        peak = max(_mean_spectrum(as_array(clean)[items, c]).max(), 1e-12)
         for layer, (traces, colour, width) in layers.items():
-            level_db = 20 * np.log10(np.maximum(_mean_spectrum(as_array(traces)[items]) / peak, 1e-6))
+            level_db = 20 * np.log10(np.maximum(_mean_spectrum(as_array(traces)[items, c]) / peak, 1e-6))
             panel.plot(frequencies, level_db, color=colour, linewidth=width, label=layer)
         panel.margins(x=0)
-        title(panel, name)
+        title(panel, name if channels == 1 else f"{name}, {channel_name(c, channels)}")
     panels[0].set_ylim(bottom=max(-60.0, panels[0].get_ylim()[0]))
     axis_labels(drawn, label, "amplitude (dB)")
     legend_above(drawn, panels[0])
@@ -151,5 +161,5 @@ def _rank(k: int) -> dict[str, float]:
 
 
 def _mean_spectrum(traces: np.ndarray) -> np.ndarray:
-    """Mean over items and channels of |FFT|, `(time // 2 + 1,)`; zeros where there is no item."""
-    return np.abs(np.fft.rfft(traces)).mean(axis=(0, 1)) if len(traces) else np.zeros(traces.shape[-1] // 2 + 1)
+    """Mean over items `(items, time)` of |FFT|, `(time // 2 + 1,)`; zeros where there is no item."""
+    return np.abs(np.fft.rfft(traces)).mean(axis=0) if len(traces) else np.zeros(traces.shape[-1] // 2 + 1)

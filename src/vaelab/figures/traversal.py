@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaelab.figures.pictures import picture_grid, tile
-from vaelab.figures.sheets import draw_waves
+from vaelab.figures.sheets import channel_limits, channels_told, draw_waves
 from vaelab.figures.style import (
     PAGE_WIDTH,
     SMALL,
@@ -44,9 +44,10 @@ def traversal_rows(items: ArrayLike, titles: Sequence[str], steps: Sequence[str]
     cell = shown.shape[-2:] if shown.ndim == 5 else (WAVE_ASPECT, 1)
     width = min(PAGE_WIDTH, 0.1 + 0.9 * count)
     drawn, axes = figure(dims, 1, width, 0.45 + dims * (0.22 + width / count * cell[0] / cell[1]))
+    limits = channel_limits(shown)
     for panel, row, text in zip(axes[:, 0], shown, titles, strict=True):
         draw = _picture_row if shown.ndim == 5 else _wave_row
-        draw(panel, row, (float(shown.min()), float(shown.max())))
+        draw(panel, row, limits)
         title(panel, text)
         panel.spines[:].set_visible(False)
         panel.set(xticks=[], yticks=[])
@@ -54,7 +55,8 @@ def traversal_rows(items: ArrayLike, titles: Sequence[str], steps: Sequence[str]
     centres = low + (np.arange(count) + 0.5) * (high - low) / count
     axes[-1, 0].set_xticks(centres, steps, fontsize=SMALL)
     axes[-1, 0].tick_params(length=0)
-    axis_labels(drawn, label)
+    told = channels_told(shown.shape[2]) if shown.ndim == 4 else ""
+    axis_labels(drawn, f"{label}; {told}" if told else label)
     return drawn
 
 
@@ -67,11 +69,11 @@ def traversal_frames(items: ArrayLike, titles: Sequence[str]) -> np.ndarray:
     """
     shown = as_array(items)
     frame = picture_grid if shown.ndim == 5 else _wave_frame
-    limits: dict[str, Any] = {} if shown.ndim == 5 else {"limits": (float(shown.min()), float(shown.max()))}
+    limits: dict[str, Any] = {} if shown.ndim == 5 else {"limits": channel_limits(shown)}
     return np.stack([render(frame(shown[:, k], titles=titles, **limits)) for k in range(shown.shape[1])])
 
 
-def _wave_frame(waves: np.ndarray, titles: Sequence[str], limits: tuple[float, float]) -> Figure:
+def _wave_frame(waves: np.ndarray, titles: Sequence[str], limits: tuple[np.ndarray, np.ndarray]) -> Figure:
     columns = column_count(len(waves))
     drawn, panels = small_multiples(len(waves), columns, panel_height=1.1, width=min(PAGE_WIDTH, 2.2 * columns))
     for panel, wave, text in zip(panels, waves, titles, strict=True):
@@ -82,12 +84,12 @@ def _wave_frame(waves: np.ndarray, titles: Sequence[str], limits: tuple[float, f
     return drawn
 
 
-def _wave_row(axes: Axes, waves: np.ndarray, limits: tuple[float, float]) -> None:
+def _wave_row(axes: Axes, waves: np.ndarray, limits: tuple[np.ndarray, np.ndarray]) -> None:
     draw_waves(axes, waves, limits, _colours(len(waves)))
     axes.set(xlim=(0, len(waves)), ylim=(0, 1))
 
 
-def _picture_row(axes: Axes, pictures: np.ndarray, _limits: tuple[float, float]) -> None:
+def _picture_row(axes: Axes, pictures: np.ndarray, _limits: tuple[np.ndarray, np.ndarray]) -> None:
     strip = tile(pictures, columns=len(pictures), gap=1)
     shown = strip[0] if len(strip) == 1 else strip.transpose(1, 2, 0)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

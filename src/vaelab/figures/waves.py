@@ -8,19 +8,29 @@ import numpy as np
 
 from vaelab.figures.style import (
     BLUE,
+    CHANNELS,
     GREEN,
+    PAGE_WIDTH,
     RED,
     as_array,
     axis_labels,
+    channel_name,
+    channel_panels,
     figure,
     legend_above,
-    small_multiples,
     time_axis,
+    title,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
+
+COLUMNS = 4  # items beside each other
+ROWS = 8  # the most panels under one another where items have several channels
 
 
 class _Layer(NamedTuple):
@@ -34,7 +44,7 @@ class _Layer(NamedTuple):
 def wave_pairs(
     originals: ArrayLike, reconstructions: ArrayLike, sample_rate: float | None = None, count: int = 8
 ) -> Figure:
-    """Reconstructions (red) over their originals (green), one panel an item.
+    """Reconstructions (red) over their originals (green), one panel a channel of each item.
 
     Args:
         originals: `(items, channels, time)`.
@@ -46,7 +56,7 @@ def wave_pairs(
         _Layer("original", as_array(originals)[:count], GREEN, 3.0, 0.45),
         _Layer("reconstruction", as_array(reconstructions)[:count], RED, 0.9),
     ]
-    return _overlays(layers, sample_rate)
+    return _overlays(layers, sample_rate)[0]
 
 
 def wave_samples(
@@ -56,7 +66,7 @@ def wave_samples(
     sample_rate: float | None = None,
     count: int = 8,
 ) -> Figure:
-    """Sampled waves, one panel an item: reference (green), raw output (red), smoothed (blue).
+    """Sampled waves, one panel a channel of each: reference (green), raw output (red), smoothed (blue).
 
     Args:
         samples: raw decoder outputs, `(items, channels, time)`.
@@ -70,42 +80,71 @@ def wave_samples(
         layers.insert(0, _Layer("reference", as_array(reference)[:count], GREEN, 3.0, 0.45))
     if smoothed is not None:
         layers.append(_Layer("smoothed", as_array(smoothed)[:count], BLUE, 0.8))
-    return _overlays(layers, sample_rate)
+    return _overlays(layers, sample_rate)[0]
+
+
+def wave_grid(waves: ArrayLike, titles: Sequence[str], sample_rate: float | None = None) -> Figure:
+    """Waves, one panel a channel of each, below their titles.
+
+    Args:
+        waves: `(items, channels, time)`.
+        titles: one an item.
+        sample_rate: in Hz; None counts time in samples.
+    """
+    drawn, panels = _overlays([_Layer("wave", as_array(waves), BLUE, 1.0)], sample_rate)
+    for (first, *_), text in zip(panels, titles, strict=False):
+        title(first, text)
+    return drawn
 
 
 def wave_path(waves: ArrayLike, sample_rate: float | None = None) -> Figure:
-    """A path from wave to wave as a waterfall: the first lowest, the colour changing on the way.
+    """A path from wave to wave as a waterfall: the first lowest, the colour changing on the way; one panel a channel.
 
     Args:
-        waves: `(steps, channels, time)`; the first channel is drawn.
+        waves: `(steps, channels, time)`.
         sample_rate: in Hz; None counts time in samples.
     """
+    steps = as_array(waves)
+    channels = steps.shape[1]
+    shown = min(channels, CHANNELS)
+    times, label = time_axis(steps.shape[-1], sample_rate)
+    columns = min(shown, 4)
+    rows = -(-shown // columns)
+    drawn, axes = figure(rows, columns, 4.6 if shown == 1 else PAGE_WIDTH, 3.4 if rows == 1 else 0.4 + 2.4 * rows)
+    for k, panel in enumerate(axes.flat):
+        if k >= shown:
+            panel.remove()
+            continue
+        _waterfall(panel, times, steps[:, k])
+        title(panel, "" if channels == 1 else channel_name(k, channels))
+    axis_labels(drawn, label, "position along the path")
+    return drawn
+
+
+def _waterfall(panel: Axes, times: np.ndarray, lines: np.ndarray) -> None:
+    """Lines `(steps, time)` from below to above."""
     import matplotlib
 
-    lines = as_array(waves)[:, 0]
-    times, label = time_axis(lines.shape[-1], sample_rate)
-    along = np.linspace(0, 1, len(lines))
     # One wave's swing spans a fifth of the path, whatever its unit.
-    swing = 0.2 / max(float(np.ptp(lines)), 1e-12)
-    drawn, axes = figure(width=4.6, height=3.4)
-    panel = axes[0, 0]
-    for k, (position, line) in enumerate(zip(along, lines, strict=True)):
+    swing, middle = 0.2 / max(float(np.ptp(lines)), 1e-12), lines.mean()
+    for k, (position, line) in enumerate(zip(np.linspace(0, 1, len(lines)), lines, strict=True)):
         colour = matplotlib.colormaps["viridis"](0.9 * position)
-        panel.plot(times, position + swing * line, color=colour, linewidth=1.1, zorder=len(lines) - k)
-    panel.set(xlabel=label, ylabel="position along the path", xlim=(times[0], times[-1]))
-    return drawn
+        panel.plot(times, position + swing * (line - middle), color=colour, linewidth=1.1, zorder=len(lines) - k)
+    panel.set_xlim(times[0], times[-1])
 
 
-def _overlays(layers: list[_Layer], sample_rate: float | None) -> Figure:
-    """All layers of an item over one another, one panel an item; the wide lines are behind."""
-    items, _, samples = layers[0].waves.shape
+def _overlays(layers: list[_Layer], sample_rate: float | None) -> tuple[Figure, list[list[Axes]]]:
+    """All layers of an item over one another; the wide lines are behind. Of several channels fewer items have room."""
+    items, channels, samples = layers[0].waves.shape
+    items = min(items, COLUMNS * max(1, ROWS // channels)) if channels > 1 else items
     times, label = time_axis(samples, sample_rate)
-    drawn, panels = small_multiples(items, min(items, 4), panel_height=1.1)
-    for k, panel in enumerate(panels):
-        for name, waves, colour, width, alpha in layers:
-            lines = panel.plot(times, waves[k].T, color=colour, linewidth=width, alpha=alpha)
-            lines[0].set_label(name)
-        panel.margins(x=0)
+    drawn, panels = channel_panels(items, channels, min(items, COLUMNS), panel_height=1.1)
+    for k, of_item in enumerate(panels):
+        for channel, panel in enumerate(of_item):
+            for name, waves, colour, width, alpha in layers:
+                panel.plot(times, waves[k, channel], color=colour, linewidth=width, alpha=alpha, label=name)
+            panel.margins(x=0)
     axis_labels(drawn, label)
-    legend_above(drawn, panels[0])
-    return drawn
+    if len(layers) > 1:
+        legend_above(drawn, panels[0][0])
+    return drawn, panels

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.metrics.radio import TRAINING_TRACES, gain_db, mean_power, output_snr_db, spectral_agreement, wiener
+from vaelab.metrics.radio import gain_db, mean_power, output_snr_db, spectral_agreement, wiener
 
 WIDTHS = (5, 9, 15, 25, 41)  # samples
 
@@ -34,7 +34,6 @@ def denoising_baselines(noisy: Tensor, clean: Tensor, train_noisy: Tensor, train
     All `(n, channels, time)`, at any scale; signals that are zero throughout do not count. The local filter's width is
     the one that suits the training signals.
     """
-    train_noisy, train_clean = train_noisy[:TRAINING_TRACES], train_clean[:TRAINING_TRACES]
     noisy, clean = _alive(clean, noisy, clean)
     train_noisy, train_clean = _alive(train_clean, train_noisy, train_clean)
     if not len(clean) or not len(train_clean):

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 SNR_EDGES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
-TRAINING_TRACES = 2_048  # as many as the baselines' mean spectra and template need
 
 
 def peak_hit(recovered: Tensor, clean: Tensor, tolerance: float = 0.02) -> Tensor:
@@ -200,11 +199,10 @@ GATES = (8, 12, 16, 24, 32, 48)  # samples
 
 
 def fit_filters(noisy: Tensor, clean: Tensor, sample_rate: float) -> Filters:
-    """Fit the filters to the first 2,048 of `(n, 1, time)` training traces and their pulses.
+    """Fit the filters to `(n, 1, time)` training traces and their pulses.
 
     The gate's width is the one of `GATES` that gives the training traces the best output SNR.
     """
-    noisy, clean = noisy[:TRAINING_TRACES], clean[:TRAINING_TRACES]
     noisy, clean = noisy[_energy(clean) > 0], clean[_energy(clean) > 0]
     signal, noise, template, bare = (
         mean_power(clean),

@@ -95,7 +95,7 @@ class Board(L.Callback):
         return self.drawing.allows() if self.every_epochs is None else epoch % self.every_epochs == 0
 
     def _examine(self, module: VAE) -> Examined:
-        return module.examine(self.data.loader("val"), ITEMS)
+        return module.examine(self.data.loader("val", ITEMS))
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):

@@ -61,7 +61,7 @@ def final_report(
     Of a sweep's job that is soon trained there are no figures, unless `report.figures` asks for them.
     """
     variant.cpu()
-    examined = variant.examine(data.loader("test"), config.report.test_items)
+    examined = variant.examine(data.loader("test", config.report.test_items))
     measured = variant.measures(examined, data)
     name, mode = trainer.checkpoint_callback.monitor  # type: ignore[union-attr]
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WIDEST = 100  # characters
 CODE_ROWS, ITEM_ROWS = 4, 10
 DIMENSIONS = ("cyan", "magenta")  # of the first two
+CHANNELS = ("red", "green", "blue", "yellow", "magenta", "cyan")
 # The bit of each dot of a braille character, by row and column.
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
@@ -62,7 +63,8 @@ def stream_windows(
 ) -> Group:
     """The windows of `figures.stream.stream_frame`, with the same arguments, as characters.
 
-    Of the codes, the first two dimensions are dots by their place in the ring: cyan and magenta.
+    Of the codes, the first two dimensions are dots by their place in the ring: cyan and magenta. Of a wave's channels
+    as many are drawn as there are colours, and the colours are named.
     """
     from rich.console import Group
     from rich.panel import Panel
@@ -73,6 +75,7 @@ def stream_windows(
         Panel(_codes(ring, columns, limit), title=name, width=columns + 4)
         for ring, name in zip(rings, titles, strict=True)
     ]
+    subtitle = None
     if items is None:
         below = Text("\n" * (ITEM_ROWS - 1))
     elif items.ndim == 4:
@@ -80,10 +83,15 @@ def stream_windows(
 
         below = half_blocks(tile(items, columns=len(items), gap=1), columns, ITEM_ROWS)
     else:
-        named = [(reference, "green"), (items[-1], "red"), (smoothed, "blue")]
-        lines = [(wave[0], colour) for wave, colour in named if wave is not None]
-        below = braille(lines, columns, ITEM_ROWS, span)
-    return Group(*above, Panel(below, title=told, width=columns + 4))
+        channels = list(zip(items[-1], CHANNELS, strict=False))
+        if len(channels) > 1:
+            named = ", ".join(f"{k} {colour}" for k, (_, colour) in enumerate(channels, start=1))
+            subtitle = f"channels: {named}"
+        else:
+            layers = [(reference, "green"), (items[-1], "red"), (smoothed, "blue")]
+            channels = [(wave[0], colour) for wave, colour in layers if wave is not None]
+        below = braille(channels, columns, ITEM_ROWS, span)
+    return Group(*above, Panel(below, title=told, subtitle=subtitle, width=columns + 4))
 
 
 def _codes(ring: np.ndarray, columns: int, limit: float) -> Text:

@@ -9,6 +9,8 @@ from rich.table import Table
 from vaelab.reporting.console import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from vaelab.data.items import LeftOut
@@ -18,17 +20,18 @@ SHOWN = 5
 
 
 def tell_found(found: Found, data: DataModule) -> None:
-    """Items, shape, range, labels, split, what the reader decided, and every file that was left out, and why."""
+    """Items, shape, range in the user's units, labels, split, what was decided on the way, what is left out."""
     console = Terminal(soft_wrap=True)
     signature, counts = found.signature, found.counts
     rate = f" at {signature.sample_rate:g} Hz" if signature.sample_rate else ""
     shape = " x ".join(map(str, signature.raw_shape))
     encoded = " x ".join(map(str, found.shape))
     console.print(f"found {sum(counts.values()):,} {signature.kind}s of {shape}{rate}; the net sees {encoded}")
-    console.print(f"  range [{found.low:.4g}, {found.high:.4g}]   labels {_labels(data)}")
+    low, high = (end.item() for end in data.items.raw.aminmax())
+    console.print(f"  range [{low:.4g}, {high:.4g}]   labels {_labels(data)}")
     console.print("  split " + "   ".join(f"{name} {count:,}" for name, count in counts.items()))
     for note in data.items.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     _tell_left_out(console, data.items.left_out)
 
 
@@ -36,8 +39,11 @@ def _labels(data: DataModule) -> str:
     names = data.items.label_names
     if data.items.label is None:
         return "none"
-    listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{len(names)}: {listed}"
+    return f"{len(names)}: {_listed(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _tell_left_out(console: Console, left_out: list[LeftOut]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.data.items import LeftOut, Signature, as_text
 from vaelab.data.sources.base import Reader
 from vaelab.data.writers import whole
 from vaelab.errors import UserError
@@ -21,6 +22,8 @@ from vaelab.variants.base import VAE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from vaelab.data.batch import Batch
 
 
 class Task(Protocol):
@@ -81,6 +84,13 @@ class Output:
             yield path
         print(place)
 
+    def left_out(self, files: list[LeftOut]) -> None:
+        """Write `left_out.txt`, with the reason why each was not used."""
+        lines = [f"{name}\t{reason}\n" for name, reason in files]
+        with self.file("left_out.txt") as path:
+            path.write_text(as_text("".join(lines)), encoding="utf-8")
+        print(f"left out {len(files)}, the first: {files[0].name}: {files[0].reason}")
+
     def path(self, name: str) -> Path:
         """Where a file of this name grows, told before there is anything in it."""
         place = self._place(name)
@@ -117,15 +127,111 @@ def read_file(run: Run, file: str | Path) -> Tensor:
     Raises:
         UserError: if the file is missing or cannot be read.
     """
+    return _reader(run)(file, run.signature)
+
+
+def _reader(run: Run) -> Callable[[str | Path, Signature], Tensor]:
     from vaelab.data.sources.audio_folder import read_recording
     from vaelab.data.sources.image_folder import read_picture
     from vaelab.data.sources.signal_table import read_signals
 
     source = build_source(run.config)
     if isinstance(source, Reader):
-        return source.read(file, run.signature)
+        return source.read
     readers = {"picture": read_picture, "sound": read_recording}
-    return readers.get(run.signature.kind, read_signals)(file, run.signature)
+    return readers.get(run.signature.kind, read_signals)
+
+
+class Own(NamedTuple):
+    """Items of the user's own: raw `(items, *raw_shape)`, what each is called, and the files that were not used."""
+
+    raw: Tensor
+    names: list[str]
+    left_out: list[LeftOut]
+
+
+def read_own(run: Run, place: str | Path) -> Own:
+    """The items of a file, or of every file below a folder, as `read_file` has them.
+
+    Raises:
+        UserError: if nothing is there, or nothing of it can be used.
+    """
+    from vaelab.data.sources.files import numbered, printable
+
+    path, part = Path(place).expanduser(), "chunk" if run.signature.kind == "sound" else "row"
+    if path.is_dir():
+        found = _read_folder(run, path)
+        return found._replace(names=numbered(found.names, part))
+    raw = read_file(run, place)
+    return Own(raw, numbered([printable(path.name)] * len(raw), part), [])
+
+
+def _read_folder(run: Run, folder: Path) -> Own:
+    """The items of every file below a folder, each with its file's name."""
+    from vaelab.data.sources.files import attempt, files_under, in_threads, name_in
+
+    if (own := _read_arrays(run, folder)) is not None:
+        return own
+    suffixes, what = _own_files(run.signature.kind)
+    paths, left_out = files_under(folder, suffixes, what)
+    read = _reader(run)
+    parts: list[Tensor] = []
+    names: list[str] = []
+
+    def fitting(path: Path) -> Tensor:
+        return as_trained(run, read(path, run.signature))
+
+    for path, raw in zip(paths, in_threads(lambda path: attempt(fitting, path), paths), strict=True):
+        name = name_in(folder, path)
+        if isinstance(raw, str):
+            left_out.append(LeftOut(name, raw.removeprefix(f"{path} ")))
+        else:
+            parts.append(raw)
+            names += [name] * len(raw)
+    if not parts:
+        raise UserError(f"{folder} holds no usable {what}, the last: {left_out[-1].name}: {left_out[-1].reason}")
+    return Own(torch.cat(parts), names, left_out)
+
+
+def _read_arrays(run: Run, folder: Path) -> Own | None:
+    """The pictures that lie one in each array below a folder, if the run's own lay in arrays and some are there."""
+    from vaelab.data.sources.arrays import ARRAYS
+    from vaelab.data.sources.files import name_in
+    from vaelab.data.sources.image_table import ImageTable
+    from vaelab.data.sources.signal_table import folder_arrays
+
+    source = build_source(run.config)
+    if not isinstance(source, ImageTable) or not any(path.suffix.lower() in ARRAYS for path in folder.rglob("*")):
+        return None
+    raw = as_trained(run, source.read(folder, run.signature))
+    return Own(raw, [name_in(folder, path) for path in folder_arrays(folder, source.key, (2, 3))[0]], [])
+
+
+def _own_files(kind: str) -> tuple[frozenset[str], str]:
+    """How files that hold such items are named, and what they are called."""
+    from vaelab.data.sources import arrays, audio_folder, image_folder, signal_table
+
+    if kind == "picture":
+        return image_folder.SUFFIXES, "pictures"
+    if kind == "sound":
+        return audio_folder.SUFFIXES, "recordings"
+    return arrays.ARRAYS | signal_table.SOUNDS | {".csv", ".tsv", ".txt"}, "tables"
+
+
+def chosen_items(run: Run, setting: str, numbers: list[int] | None, n: int) -> Batch:
+    """The test items with the numbers that `setting` gives, or `n` that are drawn, whose numbers are told.
+
+    Raises:
+        UserError: if there are not so many.
+    """
+    data = run.data()
+    total = len(data.index["test"])
+    if (largest := max(numbers or [n - 1])) >= total:
+        raise UserError(f"there are {total} test items: choose {setting} below that, not {largest}")
+    if numbers is None:
+        numbers = data.numbers("test", data.drawn("test", n)).tolist()
+        print(f"drawn: {setting}={str(numbers).replace(' ', '') if n > 1 else numbers[0]}")
+    return data.numbered("test", numbers)
 
 
 def encode(run: Run, raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,13 +240,18 @@ def encode(run: Run, raw: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         UserError: if they have not the shape of the run's data.
     """
+    encoded = run.variant.codec.encode(as_trained(run, raw))
+    return encoded.x, encoded.level
+
+
+def as_trained(run: Run, raw: Tensor) -> Tensor:
+    """Raw items as they are. Raises `UserError` if they have not the shape of the run's data."""
     if tuple(raw.shape[1:]) != tuple(run.signature.raw_shape):
         raise UserError(
             f"the file's items are of shape {tuple(raw.shape[1:])}; this run was trained on "
             f"{tuple(run.signature.raw_shape)}: give a file of that shape"
         )
-    encoded = run.variant.codec.encode(raw)
-    return encoded.x, encoded.level
+    return raw
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.data.module import fair_draw
 from vaelab.data.sources.arrays import is_arrays
 from vaelab.data.sources.axes import ROWS, SIGNALS, Axes, laid_out
 from vaelab.data.sources.signal_table import TableReader
@@ -20,6 +21,8 @@ from vaelab.variants.denoiser import Denoiser
 
 if TYPE_CHECKING:
     from vaelab.metrics.band import Calibration
+
+DRAWN = 3  # traces of a file that its figure shows
 
 
 @dataclass
@@ -49,8 +52,11 @@ class Denoise:
                 self._write(out, name, end, axes)
         if found.certainty is not None:
             self._write_certainty(out, found.certainty)
+        shown = fair_draw(len(noisy), DRAWN, run.config.seed).sort().values
+        band = None if found.band is None else (found.band[0][shown], found.band[1][shown])
+        titles = [f"trace {k}" for k in (shown + 1).tolist()]
         rate = run.signature.sample_rate
-        out.figure("recovered", trace_rows(noisy, None, found.traces, rate, band=found.band))
+        out.figure("recovered", trace_rows(noisy[shown], None, found.traces[shown], rate, titles=titles, band=band))
 
     def _write(self, out: Output, what: str, traces: Tensor, axes: Axes) -> None:
         file = Path(self.file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Embed:
-    """Posterior means of the first `n` items of a split, or of all."""
+    """Posterior means of `n` items that are drawn from a split, or of all."""
 
     split: Literal["train", "val", "test"] = "test"
     n: int | None = None
@@ -30,11 +30,11 @@ class Embed:
         if self.n is not None and self.n < 1:
             raise UserError(f"task.n must be at least 1, not {self.n}")
         data = run.data()
-        batch = data.first(self.split, self.n or len(data.index[self.split]))
+        batch = data.batch(self.split, self.n)
         codes = code_means(run, batch.x)
         labels = None if data.items.label is None else batch.label
         out.array("codes", codes)
-        self._table(out, codes, labels, data.items.label_names)
+        self._table(out, data.numbers(self.split, batch.item), codes, labels, data.items.label_names)
         out.figure("embedding", latent_scatter(codes, labels, data.items.label_names))
         out.figure("latent_histograms", latent_histograms(codes))
         if labels is None:
@@ -42,18 +42,20 @@ class Embed:
         else:
             self._measure(run, out, batch, codes)
 
-    def _table(self, out: Output, codes: Tensor, labels: Tensor | None, names: tuple[str, ...]) -> None:
+    def _table(
+        self, out: Output, numbers: Tensor, codes: Tensor, labels: Tensor | None, names: tuple[str, ...]
+    ) -> None:
         """Item (its number in the split), class, and the code's numbers."""
         with out.table("codes") as rows:
             rows.writerow(["item", "label", *(f"z{k + 1}" for k in range(codes.shape[1]))])
-            for item, code in enumerate(codes.tolist()):
-                label = "" if labels is None else class_name(int(labels[item]), names)
-                rows.writerow([item, label, *(f"{value:.6g}" for value in code)])
+            for k, (number, code) in enumerate(zip(numbers.tolist(), codes.tolist(), strict=True)):
+                label = "" if labels is None else class_name(int(labels[k]), names)
+                rows.writerow([number, label, *(f"{value:.6g}" for value in code)])
 
     def _measure(self, run: Run, out: Output, batch: Batch, codes: Tensor) -> None:
         from vaelab.metrics.probe import probe_accuracy, probe_baselines, silhouette
 
-        train = run.data().first("train", BASELINE_ITEMS)
+        train = run.data().batch("train", BASELINE_ITEMS)
         classes = len(train.label.unique())
         if classes < 2:
             print("the training split holds one class: codes and pictures only, no probe")

@@ -9,7 +9,7 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.objectives.latents import Latent
 from vaelab.run import Run
-from vaelab.tasks.base import Output, code_means, encode, read_file
+from vaelab.tasks.base import Output, chosen_items, code_means, encode, read_file
 
 Path = Literal["lerp", "slerp"]
 
@@ -18,13 +18,15 @@ Path = Literal["lerp", "slerp"]
 class Interpolate:
     """`n` steps from one item to another, ends included: test items by `between`, or two files by `files`.
 
+    Without either, two test items are drawn.
+
     `path=lerp` goes straight; `path=slerp` along the arc (Shoemake 1985), whose middle is as far from the origin as
     its ends, as most of a Gaussian prior's mass is.
     """
 
     n: int = 10
     path: Path = "slerp"
-    between: list[int] = field(default_factory=lambda: [0, 1])
+    between: list[int] | None = None
     files: list[str] = field(default_factory=list)
 
     def __call__(self, run: Run, out: Output) -> None:
@@ -45,12 +47,10 @@ class Interpolate:
             if len(self.files) != 2:
                 raise UserError(f"task.files must name two files, not {len(self.files)}")
             return encode(run, torch.cat([read_file(run, file)[:1] for file in self.files]))
-        if len(self.between) != 2 or min(self.between) < 0:
+        if self.between is not None and (len(self.between) != 2 or min(self.between) < 0):
             raise UserError(f"task.between must name two test items, such as [0,1], not {self.between}")
-        first = run.data().first("test", max(self.between) + 1)
-        if len(first.x) <= max(self.between):
-            raise UserError(f"there are {len(first.x)} test items: choose task.between below that")
-        return first.x[self.between], first.level[self.between]
+        ends = chosen_items(run, "task.between", self.between, 2)
+        return ends.x, ends.level
 
 
 def way(start: Tensor, end: Tensor, steps: int, path: Path, latent: Latent) -> Tensor:

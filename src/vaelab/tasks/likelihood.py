@@ -22,7 +22,7 @@ STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 @dataclass
 class Likelihood:
-    """The bound on log p(x) with `k` draws for each of the first `n` items of a split (None: all).
+    """The bound on log p(x) with `k` draws for each of `n` items that are drawn from a split (None: all).
 
     Every item is encoded once; its draws are decoded `chunk` at a time.
     """
@@ -34,17 +34,18 @@ class Likelihood:
     seed: int = 0
 
     def __call__(self, run: Run, out: Output) -> None:
-        """Write the bound of every item (`bounds.npy`), the k-curve (png) and the means (`metrics.json`)."""
+        """Write the k-curve (png), the means (`metrics.json`), and every item's bound and number in the split (npy)."""
         from vaelab.figures.likelihood import k_curve
 
         for name, value in {"k": self.k, "chunk": self.chunk, "n": 1 if self.n is None else self.n}.items():
             if value < 1:
                 raise UserError(f"task.{name} must be at least 1, not {value}")
-        items = run.data().first(self.split, self.n or len(run.data().stores[self.split]))
+        items = run.data().batch(self.split, self.n)
         began = time.perf_counter()
         ks = [step for step in STEPS if step < self.k] + [self.k]
         bounds = self._bounds(run, items, ks)
         found = summary(bounds, ks, time.perf_counter() - began)
+        out.array("items", run.data().numbers(self.split, items.item))
         out.array("bounds", bounds[:, -1])
         out.figure("k_curve", k_curve(ks, bounds.mean(0), standard_errors(bounds)))
         out.numbers(found)

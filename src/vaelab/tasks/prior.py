@@ -31,7 +31,7 @@ class Prior:
         check_size(NUMBER * self.n * math.prod(variant.shape), "task.n")
         codes = None
         if self.density in ("gmm", "posterior"):
-            codes = variant.codes(run.data().loader("train"), FITTED_ON)
+            codes = variant.codes(run.data().loader("train", FITTED_ON))
         drawn = sample_codes(self.density, self.n, latent=variant.latent, codes=codes, seed=self.seed)
         noisy = self.noise or variant.samples_are_draws
         x = variant.draw(drawn, self.seed) if noisy else variant.decode(drawn)

@@ -13,18 +13,23 @@ from vaelab.data.batch import Batch
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.module import EVALUATION_BATCH, class_numbers
 from vaelab.errors import UserError
+from vaelab.figures.style import literal
 from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
 from vaelab.objectives.importance import code_log_weight, importance_bounds
 from vaelab.run import Run
 from vaelab.seeding import seeded, stream_seed
-from vaelab.tasks.base import Output, encode, read_file
+from vaelab.tasks.base import Output, encode, read_own
 from vaelab.tasks.embed import class_name
+from vaelab.tasks.traverse import drawable
 from vaelab.variants.base import BASELINE_ITEMS, VAE
+
+STRANGEST = 16  # items that are drawn
+NAME = 13  # letters of a name over a picture
 
 
 @dataclass
 class Score:
-    """Anomaly scores of a split, or of the items in `file`: the higher, the stranger.
+    """Anomaly scores of a split, or of the items in `file` (a folder: in all files below): the higher, the stranger.
 
     `negative_elbo` and `kl` in nats, the ELBO's first term averaged over `draws` codes of each item;
     `reconstruction_error`, the mean squared one, in the codec's units; with `k` > 0 also `negative_iw_bound`, a
@@ -44,14 +49,19 @@ class Score:
     seed: int = 0
 
     def __call__(self, run: Run, out: Output) -> None:
-        """Write `scores.csv` and, into `metrics.json`, thresholds and how well each score finds the anomalies."""
+        """Write `scores.csv`, the strangest items as png, and thresholds and areas (`metrics.json`)."""
         self._check(run)
         normal = self._normal(run)
         usual = self._usual(run, normal) if self.false_positive_rates else None
-        batches = file_batches(run, self.file) if self.file else run.data().loader(self.split)
+        own = read_own(run, self.file) if self.file else None
+        batches = run.data().loader(self.split) if own is None else raw_batches(run, own.raw)
+        names = split_names(run, self.split) if own is None else own.names
         scores = self._scores(run.variant, batches)
-        labels = None if self.file else split_labels(run, self.split)
-        self._table(run, out, scores, labels)
+        labels = split_labels(run, self.split) if own is None else None
+        self._table(run, out, scores, labels, names)
+        if own is not None and own.left_out:
+            out.left_out(own.left_out)
+        self._strangest(run, out, batches, scores["negative_elbo"], names)
         anomaly = None if labels is None or normal is None else ~torch.isin(labels, normal)
         found = {} if usual is None else self._thresholds(run, usual, scores["negative_elbo"], anomaly)
         if anomaly is not None:
@@ -92,13 +102,34 @@ class Score:
     def _scores(self, variant: VAE, batches: Iterable[Batch]) -> dict[str, Tensor]:
         return item_scores(variant, batches, draws=self.draws, k=self.k, seed=self.seed)
 
-    def _table(self, run: Run, out: Output, scores: dict[str, Tensor], labels: Tensor | None) -> None:
+    def _table(
+        self, run: Run, out: Output, scores: dict[str, Tensor], labels: Tensor | None, names: list[str] | None
+    ) -> None:
         columns = [values.tolist() for values in scores.values()]
         with out.table("scores") as rows:
-            rows.writerow(["item", "label", *scores])
+            rows.writerow(["item", "name", "label", *scores])
             for item, values in enumerate(zip(*columns, strict=True)):
                 label = "" if labels is None else class_name(int(labels[item]), run.signature.label_names)
-                rows.writerow([item, label, *(f"{value:.7g}" for value in values)])
+                name = "" if names is None else names[item]
+                rows.writerow([item, name, label, *(f"{value:.7g}" for value in values)])
+
+    def _strangest(self, run: Run, out: Output, batches: IndexLoader, scores: Tensor, names: list[str] | None) -> None:
+        """Draw the items with the highest negative ELBO, the highest first, each below its name and score."""
+        from vaelab.figures.pictures import picture_grid
+        from vaelab.figures.waves import wave_grid
+
+        order = scores.argsort(descending=True, stable=True)[:STRANGEST]
+        part = batches.store.part(batches.store.index[order])
+        batch = IndexLoader(part, batches.codec, EVALUATION_BATCH, seed=batches.seed).joined()
+        drawn = drawable(run, batch.x, batch.level)
+        called = [f"item {k}" if names is None else names[k] for k in order.tolist()]
+        titles = [
+            f"{_short(name)}\n{score:.4g} nats" for name, score in zip(called, scores[order].tolist(), strict=True)
+        ]
+        if drawn.ndim == 4:
+            out.figure("strangest", picture_grid(drawn, titles=titles))
+        else:
+            out.figure("strangest", wave_grid(drawn, titles, run.signature.sample_rate))
 
     def _thresholds(self, run: Run, usual: Tensor, scores: Tensor, anomaly: Tensor | None) -> dict[str, float]:
         """Each threshold, and the share of the scored items above it: of anomalies and others, where that is known."""
@@ -117,7 +148,7 @@ class Score:
             print(f"the split {self.split} holds {'only' if anomaly.all() else 'no'} anomalies: no AUROC")
             return {}
         data = run.data()
-        train, scored = data.first("train", BASELINE_ITEMS).x, data.first(self.split, len(anomaly)).x
+        train, scored = data.batch("train", BASELINE_ITEMS).x, data.batch(self.split).x
         linear = pca_error(train, scored, run.variant.latent.code_size)
         found = {f"auroc_{name}": auroc(values, anomaly) for name, values in scores.items()}
         return found | {"baseline/auroc_pca_error": auroc(linear, anomaly)}
@@ -129,9 +160,20 @@ def split_labels(run: Run, split: str) -> Tensor | None:
     return None if data.items.label is None else data.items.label[data.index[split]]
 
 
-def file_batches(run: Run, file: str) -> IndexLoader:
-    """The items of the user's file, served as those of the run's own splits are."""
-    raw, codec = read_file(run, file), run.variant.codec
+def split_names(run: Run, split: str) -> list[str] | None:
+    """What the user calls each of a split's items; None where nothing is known."""
+    data = run.data()
+    return None if data.items.names is None else [data.items.names[k] for k in data.index[split].tolist()]
+
+
+def _short(name: str) -> str:
+    """The end of a name, as a figure can show it."""
+    return literal(name if len(name) <= NAME else f"…{name[1 - NAME :]}")
+
+
+def raw_batches(run: Run, raw: Tensor) -> IndexLoader:
+    """Raw items of the user's own, served as those of the run's own splits are."""
+    codec = run.variant.codec
     x, level = encode(run, raw)
     unknown = torch.full((len(raw),), -1)
     store = Store(raw if codec.on_the_fly else x, None, unknown, level, torch.arange(len(raw)))

@@ -151,7 +151,7 @@ class Stream:
 def code_blocks(run: Run, density: Density, seed: int) -> Iterator[np.ndarray]:
     """Codes `(block, code_size)` without an end, each block from a seed of its own."""
     variant = run.variant
-    codes = None if density == "prior" else variant.codes(run.data().loader("train"), FITTED_ON)
+    codes = None if density == "prior" else variant.codes(run.data().loader("train", FITTED_ON))
     draw = code_sampler(density, latent=variant.latent, codes=codes, seed=seed)
     n = max(1, min(DRAWN, DRAWN_NUMBERS // variant.latent.code_size))
     for block in itertools.count():

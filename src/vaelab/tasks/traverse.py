@@ -13,7 +13,7 @@ from vaelab.data.batch import Batch
 from vaelab.errors import UserError
 from vaelab.objectives.latents import Circle, Latent
 from vaelab.run import Run
-from vaelab.tasks.base import Output, code_means, encode, read_file
+from vaelab.tasks.base import Output, chosen_items, code_means, encode, read_file
 from vaelab.variants.base import VAE
 from vaelab.variants.spectrogram import SpectrogramVAE
 
@@ -25,11 +25,11 @@ FINEST = 128  # pixels of a spectrogram's side: more would be lost on a sheet of
 class Traverse:
     """Move each of the `dims` dimensions with the largest KL through its prior, the others held at one item's mean.
 
-    The item is a test item, or the first in `file`. A Gaussian dimension goes from −`span` to `span` in `n` steps, in
-    standard deviations of the prior; a phase goes once round from where the item has it.
+    The item is a test item (None: one that is drawn), or the first in `file`. A Gaussian dimension goes from −`span` to
+    `span` in `n` steps, in standard deviations of the prior; a phase goes once round from where the item has it.
     """
 
-    item: int = 0
+    item: int | None = None
     file: str = ""
     n: int = 9
     span: float = 3.0
@@ -55,9 +55,11 @@ class Traverse:
         self._animate(run, out, drawn, names)
 
     def _check(self, run: Run) -> None:
-        for name, least in (("n", 2), ("dims", 1), ("item", 0)):
+        for name, least in (("n", 2), ("dims", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"task.{name} must be at least {least}, not {getattr(self, name)}")
+        if self.item is not None and self.item < 0:
+            raise UserError(f"task.item must be at least 0, not {self.item}")
         if self.span <= 0:
             raise UserError(f"task.span must be positive, not {self.span}")
         if not run.variant.latent.has_prior:
@@ -66,11 +68,8 @@ class Traverse:
     def _item(self, run: Run) -> tuple[Tensor, Tensor]:
         if self.file:
             return encode(run, read_file(run, self.file)[:1])
-        items = len(run.data().index["test"])
-        if self.item >= items:
-            raise UserError(f"there are {items} test items: choose task.item below that, not {self.item}")
-        first = run.data().first("test", self.item + 1)
-        return first.x[self.item :], first.level[self.item :]
+        chosen = chosen_items(run, "task.item", None if self.item is None else [self.item], 1)
+        return chosen.x, chosen.level
 
     def _steps(self, latent: Latent) -> tuple[list[str], str]:
         """What stands below each column, and what it is."""

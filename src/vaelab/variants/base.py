@@ -62,7 +62,7 @@ class Examined(NamedTuple):
     """What a model made of some items, on the CPU: everything that measures and figures look at.
 
     `x`, `target`, `reconstruction` are encoded `(items, channels, *size)`; `code` `(items, code_size)` are posterior
-    means; `label` and `level` `(items,)`.
+    means; `label`, `level` and `item` `(items,)`, as a batch has them.
     """
 
     x: Tensor
@@ -71,6 +71,7 @@ class Examined(NamedTuple):
     code: Tensor
     label: Tensor
     level: Tensor
+    item: Tensor
 
     def head(self, n: int) -> Examined:
         """The first `n` items."""
@@ -198,23 +199,22 @@ class VAE(L.LightningModule):
         return self.likelihood.mean(self.params(posterior.mean))
 
     @torch.inference_mode()
-    def examine(self, batches: Iterable[Batch], limit: int) -> Examined:
-        """Encode and reconstruct the first `limit` items, the same each time."""
+    def examine(self, batches: Iterable[Batch]) -> Examined:
+        """Encode and reconstruct items, the same each time."""
         self.eval()
         rows: list[Examined] = []
-        for batch in _until(batches, limit):
+        for batch in batches:
             posterior = self.posterior(batch.x.to(self.device))
             reconstruction = self.reconstruct(posterior)
-            row = Examined(batch.x, batch.target, reconstruction, posterior.mean, batch.label, batch.level)
+            row = Examined(batch.x, batch.target, reconstruction, posterior.mean, batch.label, batch.level, batch.item)
             rows.append(Examined(*(field.cpu() for field in row)))
-        return Examined(*(torch.cat(fields) for fields in zip(*rows, strict=True))).head(limit)
+        return Examined(*(torch.cat(fields) for fields in zip(*rows, strict=True)))
 
     @torch.inference_mode()
-    def codes(self, batches: Iterable[Batch], limit: int) -> Tensor:
-        """Posterior means of the first `limit` items, `(items, code_size)` on the CPU: as `examine`, undecoded."""
+    def codes(self, batches: Iterable[Batch]) -> Tensor:
+        """Posterior means of items, `(items, code_size)` on the CPU: as `examine`, undecoded."""
         self.eval()
-        parts = [self.posterior(batch.x.to(self.device)).mean.cpu() for batch in _until(batches, limit)]
-        return torch.cat(parts)[:limit]
+        return torch.cat([self.posterior(batch.x.to(self.device)).mean.cpu() for batch in batches])
 
     # Steps --------------------------------------------------------------------------------------------------------
 
@@ -366,12 +366,3 @@ class VAE(L.LightningModule):
     def sounds(self, x: Tensor, level: Tensor | None) -> list[Sound]:
         """Encoded items as sound, where the data are sound."""
         return []
-
-
-def _until(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:
-    seen = 0
-    for batch in batches:
-        if seen >= limit:
-            return
-        seen += len(batch.x)
-        yield batch

@@ -75,9 +75,9 @@ class ChannelVAE(SignalVAE):
         with seeded(stream_seed("observation", self.seed)):
             return torch.vmap(self.likelihood.sample, randomness="same")(params.cpu())
 
-    def examine(self, batches: Iterable[Batch], limit: int) -> Examined:
+    def examine(self, batches: Iterable[Batch]) -> Examined:
         """As for every variant, each reconstruction a realisation."""
-        examined = super().examine(batches, limit)
+        examined = super().examine(batches)
         return examined._replace(reconstruction=self.decode(examined.code))
 
     def expected_power(self, codes: Tensor, draws: int = 100) -> Tensor:
@@ -110,8 +110,8 @@ class ChannelVAE(SignalVAE):
         """
         from vaelab.metrics.channel import channel_measures
 
-        true = data.items.raw[data.index["test"][: len(examined.x)]]
-        seen = self.examine(data.loader("train"), limit=BASELINE_ITEMS)
+        true = data.items.raw[examined.item]
+        seen = self.examine(data.loader("train", BASELINE_ITEMS))
         found: dict[str, float] = {}
         densities: dict[str, Density] = {"": "prior", "gmm/": "gmm"} if self.latent.has_prior else {"": "gmm"}
         for name, density in densities.items():
@@ -124,10 +124,10 @@ class ChannelVAE(SignalVAE):
         """Channels of independent taps, and as many of the simulator's own."""
         from vaelab.metrics.channel import channel_measures, independent_taps
 
-        train = data.items.raw[data.index["train"]]
+        train, drawn = (data.items.raw[rows] for rows in (data.index["train"], data.drawn("train", self.samples)))
         independent = independent_taps(train, self.samples, self.seed)
         found = _named("baseline/independent_", channel_measures(independent, true, self.rate))
-        return found | _named("ceiling/simulator_", channel_measures(train[: self.samples], true, self.rate))
+        return found | _named("ceiling/simulator_", channel_measures(drawn, true, self.rate))
 
     def _drawn(self, codes: Tensor) -> Tensor:
         """Channels in the user's units, each with its own fading."""
@@ -137,7 +137,7 @@ class ChannelVAE(SignalVAE):
         """From the shortest to the longest delay spreads of the test items; the baseline mixes their taps."""
         from vaelab.metrics.channel import path_measures
 
-        order = data.factors("test")["delay_spread"][: len(true)].argsort()
+        order = data.factors(examined.item)["delay_spread"].argsort()
         pairs = min(self.paths, max(len(order) // 2, 1))
         short, long = order[:pairs], order[-pairs:]
         codes = self.path(examined.code[short], examined.code[long])
@@ -151,11 +151,11 @@ class ChannelVAE(SignalVAE):
         """How much of both spreads a line through the codes tells, and one through plain estimates of each channel."""
         from vaelab.metrics.channel import factor_r2, plain_estimates
 
-        factors = {split: data.factors(split) for split in ("train", "test")}
+        factors = [data.factors(part.item) for part in (seen, examined)]
         estimates = [plain_estimates(self.codec.decode(part.x), self.rate) for part in (seen, examined)]
         found = {}
         for name in estimates[0]:
-            known, asked = factors["train"][name][: len(seen.x)], factors["test"][name][: len(examined.x)]
+            known, asked = (values[name] for values in factors)
             if known.std() > 0:
                 found[f"{name}_r2"] = factor_r2(seen.code, known, examined.code, asked)
                 found[f"baseline/estimate_{name}_r2"] = factor_r2(estimates[0][name], known, estimates[1][name], asked)

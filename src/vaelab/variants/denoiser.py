@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaelab.objectives.base import Drawn
     from vaelab.objectives.latents import Posterior
 
+TRAINING_TRACES = 2_048  # as many as the baselines' mean spectra and template need
 TOLERANCE = 0.02  # of a trace: so near to the true peak the largest sample is in its place
 DRAWS = 16  # recoveries of one trace that tell the model's doubt
 DOUBTED = 1_024  # traces on which that doubt is calibrated, and as many on which it is measured
@@ -98,14 +99,14 @@ class Denoiser(VAE):
         from vaelab.metrics.denoising import denoising_baselines, denoising_measures
 
         noisy, clean, recovered = self._in_units(examined)
-        train = data.index["train"][: radio.TRAINING_TRACES]
+        train = data.drawn("train", TRAINING_TRACES)
         assert data.items.clean is not None
         known = data.items.raw[train], data.items.clean[train]
         found = self._doubtful(examined, data) if self.latent.has_prior else {}
         if not self.of_pulses:
             beside = data.once(("denoising", len(noisy)), lambda: denoising_baselines(noisy, clean, *known))
             return denoising_measures(noisy, clean, recovered) | found | beside
-        truth = {name: values[: len(noisy)] for name, values in data.factors("test").items()}
+        truth = data.factors(examined.item)
         snr, pulse, rate = truth["snr"], truth["is_pulse"], self.signature.sample_rate or 1.0
         found |= radio.radio_measures(noisy, clean, recovered, snr, pulse, rate)
         if not (known[1].any() and pulse.any()):
@@ -127,7 +128,7 @@ class Denoiser(VAE):
         return [self.codec.decode(x, examined.level) for x in encoded]
 
     def _doubtful(self, examined: Examined, data: DataModule) -> dict[str, float]:
-        """How good the band and the certainty are, on the first of the examined items."""
+        """How good the band and the certainty are, on some of the examined items."""
         from vaelab.metrics.band import band, band_measures, certain_half, constant_band
 
         few, self.calibration = examined.head(DOUBTED), self.calibrate(data)
@@ -143,10 +144,10 @@ class Denoiser(VAE):
         return measures | (certain_half(recovered, clean, score) if self.of_pulses else {})
 
     def calibrate(self, data: DataModule) -> Calibration:
-        """What the first validation traces, whose truth is known, say of the model's doubt."""
+        """What some validation traces, whose truth is known, say of the model's doubt."""
         from vaelab.metrics.band import calibrate
 
-        known = self.examine(data.loader("val"), DOUBTED)
+        known = self.examine(data.loader("val", DOUBTED))
         return calibrate(known.target, known.reconstruction, *self.doubt(known.x, known.reconstruction))
 
     @torch.inference_mode()

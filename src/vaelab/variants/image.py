@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from vaelab.data.module import DataModule
 
+Truth = tuple[Tensor, list[str]]
+
 
 class ImageVAE(VAE):
     """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside PCA with as many components.
@@ -30,20 +32,20 @@ class ImageVAE(VAE):
         from vaelab.metrics.disentanglement import disentanglement_measures
         from vaelab.metrics.picture import picture_measures
 
-        x, truth = examined.x, _truth(data, len(examined.x))
+        x, truth = examined.x, _truth(data, examined.item)
         found = picture_measures(x, examined.reconstruction)
         if truth is not None:
             found |= disentanglement_measures(examined.code, *truth, self.seed)
         key = ("image", len(x), self.latent.code_size)
-        return found | data.once(key, lambda: self._baselines(x, data))
+        return found | data.once(key, lambda: self._baselines(x, truth, data))
 
-    def _baselines(self, x: Tensor, data: DataModule) -> dict[str, float]:
+    def _baselines(self, x: Tensor, truth: Truth | None, data: DataModule) -> dict[str, float]:
         """PCA's pictures, and where the truth is known its code, beside the net's."""
         from vaelab.metrics.baseline import pca_codes
         from vaelab.metrics.disentanglement import disentanglement_measures
         from vaelab.metrics.picture import picture_baselines
 
-        train, size, truth = data.first("train", BASELINE_ITEMS).x, self.latent.code_size, _truth(data, len(x))
+        train, size = data.batch("train", BASELINE_ITEMS).x, self.latent.code_size
         found = picture_baselines(x, train, size)
         linear = {} if truth is None else disentanglement_measures(pca_codes(train, x, size), *truth, self.seed)
         return found | {f"baseline/pca_{name}": value for name, value in linear.items()}
@@ -70,9 +72,9 @@ class ImageVAE(VAE):
         return picture_path(x.clamp(0, 1))
 
 
-def _truth(data: DataModule, n: int) -> tuple[Tensor, list[str]] | None:
-    """The known factors `(n, factors)` of the first test items and their names, if there are enough to be scored."""
+def _truth(data: DataModule, item: Tensor) -> Truth | None:
+    """The known factors `(items, factors)` of some items and their names, if there are enough to be scored."""
     from vaelab.metrics.disentanglement import scorable
 
-    truth = {name: values[:n] for name, values in data.factors("test").items()}
-    return (torch.stack(list(truth.values()), dim=1), list(truth)) if truth and scorable(truth, n) else None
+    truth = data.factors(item)
+    return (torch.stack(list(truth.values()), dim=1), list(truth)) if truth and scorable(truth, len(item)) else None

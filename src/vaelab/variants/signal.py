@@ -27,14 +27,14 @@ class SignalVAE(VAE):
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.signal import signal_baselines, signal_measures
 
-        x, train, size = examined.x, data.first("train", BASELINE_ITEMS).x, self.latent.code_size
+        x, train, size = examined.x, data.batch("train", BASELINE_ITEMS).x, self.latent.code_size
         beside = data.once(("signal", len(x), size), lambda: signal_baselines(x, train, size))
         return signal_measures(x, examined.reconstruction, train) | beside
 
     def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         from vaelab.metrics.signal import signal_measures
 
-        mean = data.once("mean signal", lambda: data.first("train", BASELINE_ITEMS).x.mean(0, keepdim=True))
+        mean = data.once("mean signal", lambda: data.batch("train", BASELINE_ITEMS).x.mean(0, keepdim=True))
         return signal_measures(examined.x, examined.reconstruction, mean)
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102
@@ -86,7 +86,7 @@ class SineVAE(SignalVAE):
         from vaelab.metrics.sine import sine_measures, smooth
 
         found = super().measures(examined, data)
-        codes = self.codes(data.loader("train"), limit=5000)
+        codes = self.codes(data.loader("train", BASELINE_ITEMS))
         densities: dict[str, Density] = {"": "prior", "gmm/": "gmm"} if self.latent.has_prior else {"": "gmm"}
         for name, density in densities.items():
             drawn = sample_codes(density, self.samples, latent=self.latent, codes=codes, seed=self.seed)

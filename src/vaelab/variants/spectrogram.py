@@ -43,15 +43,15 @@ class SpectrogramVAE(VAE):
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
         original = self.decibels(examined.x, examined.level)
         key = ("audio", len(original), self.latent.code_size)
-        return self.quick_measures(examined, data) | data.once(key, lambda: self._baselines(original, data))
+        beside = data.once(key, lambda: self._baselines(original, examined.item, data))
+        return self.quick_measures(examined, data) | beside
 
-    def _baselines(self, original: Tensor, data: DataModule) -> dict[str, float]:
+    def _baselines(self, original: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.audio import audio_baselines, griffin_lim_ceiling
 
-        first = data.first("train", BASELINE_ITEMS)
-        train = self.decibels(first.x, first.level)
-        waves = data.items.raw[data.index["test"]][: len(original)]
-        ceiling = griffin_lim_ceiling(waves, self.spectrogram.n_fft, self.spectrogram.hop_length)
+        seen = data.batch("train", BASELINE_ITEMS)
+        train = self.decibels(seen.x, seen.level)
+        ceiling = griffin_lim_ceiling(data.items.raw[item], self.spectrogram.n_fft, self.spectrogram.hop_length)
         return audio_baselines(original, train, self.latent.code_size) | ceiling
 
     def figures(self, examined: Examined) -> dict[str, Figure]:  # noqa: D102

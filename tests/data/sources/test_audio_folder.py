@@ -153,6 +153,14 @@ def test_a_recording_of_ones_own_comes_in_the_models_length_and_rate(tmp_path):
         AudioFolder("/nowhere").read(tmp_path / "own.wav", Signature("picture", (1, 8, 8), None, (), {}))
 
 
+def test_every_chunk_has_the_name_of_its_recording(tmp_path):
+    for name, seconds in (("b/long", 2.0), ("a/short", 1.0)):
+        save(tmp_path / f"{name}.wav", tone(seconds))
+    (tmp_path / "a" / "broken.wav").write_bytes(b"no sound")
+    items = AudioFolder(str(tmp_path)).load()
+    assert items.names == ["a/short.wav", "b/long.wav chunk 1", "b/long.wav chunk 2"] and len(items) == 3
+
+
 def test_recordings_of_a_high_rate_tell_what_is_lost_and_how_to_keep_it(tmp_path):
     for k in range(4):
         save(tmp_path / f"{k}.wav", tone(0.5, 40e3, 256_000) + tone(0.5, 2e3, 256_000, 0.005), 256_000)

@@ -189,6 +189,14 @@ def test_making_a_source_touches_no_disk():
     assert isinstance(source, Source) and isinstance(source, Reader)
 
 
+def test_every_picture_has_the_name_of_its_file(tmp_path):
+    for name in ("b/1", "a/2", "a/1"):
+        save(tmp_path / f"{name}.png", noise(len(name)))
+    (tmp_path / "a" / "0.png").write_bytes(b"no picture")
+    items = ImageFolder(str(tmp_path), size=8).load()
+    assert items.names == ["a/1.png", "a/2.png", "b/1.png"] and len(items) == 3
+
+
 def ramp(low, high, dtype=np.float32):
     return np.linspace(low, high, 6).astype(dtype).repeat(6).reshape(6, 6).T
 

@@ -23,6 +23,8 @@ from vaelab.data.sources.files import (
     folder_labels,
     given_split,
     in_threads,
+    name_in,
+    numbered,
     printable,
     set_fold,
     set_labels,
@@ -103,6 +105,7 @@ class AudioFolder:
         items = Items("sound", torch.from_numpy(found["raw"])[:, None], left_out=left_out + beside + broken)
         items.group = torch.from_numpy(np.unique(digests, return_inverse=True)[1][recording])
         items.sample_rate = float(found["sample_rate"])
+        items.names = numbered([name_in(root, paths[k]) for k in recording.tolist()], "chunk")
         items.notes = rate_notes(found) + silence_notes(int(found["silent"]))
         set_fold(items, [folds[paths[k]] for k in recording.tolist()] if folds else [])
         labels = recording_labels([paths[k] for k in usable], self.label_from)

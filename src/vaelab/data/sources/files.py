@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,6 +111,19 @@ def printable(name: str) -> str:
     caf\xe9 one\x0atwo
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").translate(CONTROLS)
+
+
+def numbered(names: Sequence[str], part: str) -> list[str]:
+    """The names, those that come more than once with a number.
+
+    >>> numbered(["a.wav", "b.wav", "b.wav"], "chunk")
+    ['a.wav', 'b.wav chunk 1', 'b.wav chunk 2']
+    """
+    times, seen, found = Counter(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} {part} {seen[name]}" if times[name] > 1 else name)
+    return found
 
 
 def attempt(read: Callable[[Path], T], path: Path) -> T | str:

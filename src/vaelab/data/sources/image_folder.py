@@ -25,6 +25,7 @@ from vaelab.data.sources.files import (
     given_split,
     groups_of_equals,
     in_threads,
+    name_in,
     require_three,
     set_fold,
     set_labels,
@@ -97,6 +98,7 @@ class ImageFolder:
         require_three(len(usable), root, "pictures", broken)
         group = groups_of_equals([digests[k] for k in usable])
         items = Items("picture", torch.from_numpy(found["raw"]), group=group, left_out=left_out + beside + broken)
+        items.names = [name_in(root, paths[k]) for k in usable]
         spans = [Span(*row) for row in zip(found["depth"].tolist(), *found["span"].T.tolist(), strict=True)]
         items.facts = scale_facts(spans)
         items.notes = scale_notes(spans) + pages_notes(int(found["has_more"].sum()))

@@ -1,0 +1,13 @@
+import torch
+
+from vaelab.metrics import audio
+
+
+def test_the_ceiling_is_that_of_the_examined_sounds(tiny, monkeypatch):
+    run = tiny("audio", "dataset.clips=20", "dataset.split=[0.4,0.2,0.4]")
+    heard, ceiling = [], audio.griffin_lim_ceiling
+    monkeypatch.setattr(audio, "griffin_lim_ceiling", lambda waves, *rest: heard.append(waves) or ceiling(waves, *rest))
+    data = run.data()
+    examined = run.variant.examine(data.loader("test", 6))
+    run.variant.measures(examined, data)
+    assert torch.equal(heard[0], data.items.raw[data.drawn("test", 6)])
