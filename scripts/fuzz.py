@@ -38,7 +38,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=None, help="inputs of each kind (3000; with --seconds: no end)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same inputs (0)")
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="K", help="begin with input K (0)")
-    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="stop after so long, spread over kinds")
+    parser.add_argument(
+        "--seconds", type=float, default=None, metavar="S", help="stop after so long, spread over kinds"
+    )
     parser.add_argument("--keep", type=Path, default=None, metavar="FOLDER", help="keep there what failed")
     parser.add_argument("--hang", type=float, default=10.0, metavar="S", help="what takes longer hangs (10)")
     parser.add_argument("--memory", type=float, default=4.0, metavar="GIB", help="what takes more fails (4)")

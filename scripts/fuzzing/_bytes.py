@@ -98,9 +98,13 @@ def with_head(data: bytes, other: bytes, rng: Rng) -> bytes:
 def packed_zeros(size: int, bits: int) -> bytes:
     """At least `size` zeros, deflated, made of one block again and again: `bits` as in `zlib.compressobj`.
 
-    The sum at the end is not theirs: who looks at it has unpacked them all.
+    A zlib stream (15) ends in their sum; that of the others is not theirs: who looks at it has unpacked them all.
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, bits)
     start = packer.compress(bytes(BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)
     again = packer.compress(bytes(BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return start + again * (size // BLOCK) + packer.flush()
+    end = packer.flush()
+    if bits == 15:
+        # Adler's sum of n zeros: n modulo the largest prime below 2^16, and 1.
+        end = end[:-4] + (BLOCK * (1 + size // BLOCK) % 65_521).to_bytes(2, "big") + b"\0\1"
+    return start + again * (size // BLOCK) + end

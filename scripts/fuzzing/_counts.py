@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks._table import Table
+
 from fuzzing._forks import Told
 
 GOOD = ("read", "left out", "refused")
@@ -36,7 +37,7 @@ class Counts:
             self.times[sort] += 1
 
     def _sort(self, told: Told) -> str:
-        """Failures are the same where they are of the same outcome at the same place, or say the same but for numbers."""
+        """Failures are alike if they are of one outcome and at one place, or say the same but for numbers."""
         return f"{told.outcome} {told.where}" if told.where else re.sub(r"\d+", "#", f"{told.outcome} {told.why}")
 
     @property

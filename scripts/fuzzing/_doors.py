@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -30,6 +29,7 @@ READERS = (
     *("vaelab.data.sources.mnist", "soundfile", "PIL.Image", "platformdirs"),
 )
 SINE = ["experiment=sine", "dataset.waves=60", "dataset.samples=16", "architecture.widths=[8]"]
+USAGE = 2  # argparse's exit status
 QUIET = ["accelerator=cpu", "threads=1", "report.figures=false"]
 
 
@@ -69,7 +69,9 @@ def load(words: Sequence[str], **settings: Any) -> Reading:
     items = data.items
     values = items.raw if items.clean is None else items.clean
     names = items.label_names
-    labels = None if items.label is None else [names[k] if names else str(k) for k in items.label.tolist()]
+    labels = (
+        None if items.label is None else [names[k] if 0 <= k < len(names) else str(k) for k in items.label.tolist()]
+    )
     left_out = [(str(name), str(reason)) for name, reason in items.left_out]
     # As they are written into the run directory.
     "".join(f"{name}\t{reason}\n" for name, reason in left_out).encode(errors="surrogateescape")
@@ -88,7 +90,7 @@ def door(name: str, *words: str) -> str:
     """What a door writes to stdout with these words on its command line, which it was to be content with.
 
     Raises:
-        UserError: with the one line that it was refused with.
+        UserError: with the one line that it was refused with; of an option that there is not, argparse's last one.
         RuntimeError: if it left with another status, or said more.
     """
     import importlib
@@ -111,6 +113,8 @@ def door(name: str, *words: str) -> str:
         raise RuntimeError(f"a traceback was printed: {complaint[-1] if complaint else ''}")
     if status == 0:
         return out
+    if status == USAGE and complaint and complaint[-1].startswith(f"vaelab-{name}: error: "):
+        raise UserError(complaint[-1])
     if status != 1 or len(complaint) != 1 or not complaint[0].startswith("vaelab: "):
         raise RuntimeError(f"status {status} with {len(complaint)} lines: {' / '.join(complaint)}")
     raise UserError(complaint[0].removeprefix("vaelab: "))
@@ -119,7 +123,7 @@ def door(name: str, *words: str) -> str:
 def _heard(number: int) -> str:
     """What was written to a stream of this process, which `_forks` has put into a file."""
     with contextlib.suppress(OSError):
-        return Path(os.readlink(f"/proc/self/fd/{number}")).read_text(errors="replace")
+        return Path(f"/proc/self/fd/{number}").readlink().read_text(errors="replace")
     return ""
 
 

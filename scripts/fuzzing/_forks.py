@@ -77,7 +77,9 @@ class Server:
         self.kind.warm()
         # What is there already need not be walked through, and so copied, in every fork.
         gc.freeze()
-        told = self._watched(lambda: (self.kind.prepare(self.ready), Told("read", ""))[1], Limits(300.0, self.limits.gib))
+        told = self._watched(
+            lambda: (self.kind.prepare(self.ready), Told("read", ""))[1], Limits(300.0, self.limits.gib)
+        )
         if told.outcome != "read":
             raise RuntimeError(f"{self.name} cannot be prepared: {told.why} at {told.where}")
         return self

@@ -24,7 +24,12 @@ WORDS = [*_doors.SINE, *_doors.QUIET, "trainer.max_epochs=1", "latent=gaussian",
 PRECIOUS = "a file of the user's\n"
 TARGETS = (
     *("os.system", "builtins.eval", "builtins.open", "torch.load", "numpy.save", "nowhere.at.all", "", "vaelab", "."),
-    *("vaelab.data.writers.NpyWriter", "vaelab.data.writers.NpyWriter.write", "vaelab.run.load_run", "vaelab.data.cache._save"),
+    *(
+        "vaelab.data.writers.NpyWriter",
+        "vaelab.data.writers.NpyWriter.write",
+        "vaelab.run.load_run",
+        "vaelab.data.cache._save",
+    ),
     *("vaelab.objectives.latents.Latent", "vaelab.objectives.latents.GaussianLatent", "vaelab.nets.mlp.MLP"),
     *("vaelab.data.sources.image_folder.ImageFolder", "vaelab.variants.base.VAE", "vaelab.nets.base.Architecture"),
     *("vaelab.tasks.prior.Prior", "vaelab.data.loader.torch.load", "vaelab.errors.UserError", "vaelab.nets.lstm.LSTM"),
@@ -35,7 +40,21 @@ ODD: tuple[Any, ...] = (
     *("${seed}", "${oc.env:HOME}", "${nowhere}", "???", "[/b]", "x" * 10_000, "\0", "é", "~/precious", "1e3", "0x10"),
 )
 TEXTS = (
-    *("", "null", "[]", "{", "a", "- 1\n- 2", "a: &a [*a]", "%", "\t", "\0", "a: b: c", "? ", "!!python/object:os.system {}"),
+    *(
+        "",
+        "null",
+        "[]",
+        "{",
+        "a",
+        "- 1\n- 2",
+        "a: &a [*a]",
+        "%",
+        "\t",
+        "\0",
+        "a: b: c",
+        "? ",
+        "!!python/object:os.system {}",
+    ),
     *("seed: ${oc.env:HOME}", "${nowhere}", "a: &a {b: *a}", "x: " + "[" * 5000, "é" * 100, "<<: *nowhere"),
 )
 # 9^9 times a word.
@@ -60,7 +79,9 @@ def make(rng: Rng, folder: Path, ready: Path) -> Input:
         words = pick(rng, CHANGES)(rng, content)
         torch.save(content, path)
     task = "prior" if rng.random() < 0.8 else pick(rng, ("gmm", "manifold", "traverse"))
-    return Input(f"{words}; {task}", lambda: sampled(path, folder / "out", task), lambda reading: wrong(reading, precious))
+    return Input(
+        f"{words}; {task}", lambda: sampled(path, folder / "out", task), lambda reading: wrong(reading, precious)
+    )
 
 
 def sampled(path: Path, out: Path, task: str) -> Reading:
@@ -165,7 +186,9 @@ def entry_value(rng: Rng, content: Content) -> str:
 
 def without(rng: Rng, content: Content) -> str:
     """Something is not there, or something else is there, too."""
-    where, name = pick(rng, ((content, "the checkpoint"), (content["vaelab"], "vaelab"), (content["vaelab"]["signature"], "signature")))
+    where, name = pick(
+        rng, ((content, "the checkpoint"), (content["vaelab"], "vaelab"), (content["vaelab"]["signature"], "signature"))
+    )
     if rng.random() < 0.3:
         where["more"] = odd(rng)
         return f"{name} has more"
@@ -190,7 +213,12 @@ def config_text(rng: Rng, content: Content) -> str:
         text = data.decode(errors="replace")
     else:
         odd_text = pick(rng, TEXTS)
-        text = {"text": odd_text, "laughs": LAUGHS + text, "behind": f"{text}{odd_text}", "indented": text.replace("\n", "\n ")}[how]
+        text = {
+            "text": odd_text,
+            "laughs": LAUGHS + text,
+            "behind": f"{text}{odd_text}",
+            "indented": text.replace("\n", "\n "),
+        }[how]
     content["vaelab"]["config"] = text
     return f"config: {how}"
 
@@ -252,7 +280,9 @@ def attack(rng: Rng, content: Content) -> str:
 
     config: Any = OmegaConf.to_container(OmegaConf.create(content["vaelab"]["config"]))
     writer = {"_target_": "vaelab.data.writers.NpyWriter", "path": str(Path("~/precious").expanduser())}
-    place = pick(rng, ("architecture", "latent", "likelihood", "objective", "variant", "optimizer", "beta_schedule", "dataset"))
+    place = pick(
+        rng, ("architecture", "latent", "likelihood", "objective", "variant", "optimizer", "beta_schedule", "dataset")
+    )
     config[place] = {**CANARY, "self": writer, "piece": {"_target_": "numpy.zeros", "shape": 3}}
     if place == "dataset":
         config[place] = {"_target_": "vaelab.data.sources.sine.Sine", "codec": config[place]}

@@ -31,8 +31,20 @@ EXPERIMENTS = {
         *("dataset.split=[0.8,0.1,0.1]", "optimizer.warmup_steps=1"),
     ],
     "channel": ["experiment=channel", "dataset.channels=60", "dataset.taps=16", "architecture.widths=[8]"],
-    "sprites": ["experiment=sprites", "dataset.items=60", "dataset.size=16", "architecture.widths=[2,4]", "latent.dim=4"],
-    "images": ["experiment=images", "dataset.root=FILES/pictures", "dataset.size=16", "architecture.widths=[4,8]", "latent.dim=2"],
+    "sprites": [
+        "experiment=sprites",
+        "dataset.items=60",
+        "dataset.size=16",
+        "architecture.widths=[2,4]",
+        "latent.dim=4",
+    ],
+    "images": [
+        "experiment=images",
+        "dataset.root=FILES/pictures",
+        "dataset.size=16",
+        "architecture.widths=[4,8]",
+        "latent.dim=2",
+    ],
     "audio": [
         *("experiment=audio", "dataset=audio_folder", "dataset.root=FILES/recordings", "dataset.chunk_seconds=0.25"),
         *("dataset.codec.n_fft=128", "dataset.codec.hop_length=64", "architecture.widths=[4,8]", "latent.dim=2"),
@@ -102,7 +114,14 @@ def prepare(folder: Path) -> None:
     for name in SAMPLED:
         plain = "latent=gaussian" if name == "sine" else ""
         further = [word for word in (plain, "latent.dim=2" if plain else "") if word]
-        _doors.door("train", *placed(EXPERIMENTS[name], folder), *_doors.QUIET, *further, "trainer.max_epochs=1", f"hydra.run.dir={folder}/{name}")
+        _doors.door(
+            "train",
+            *placed(EXPERIMENTS[name], folder),
+            *_doors.QUIET,
+            *further,
+            "trainer.max_epochs=1",
+            f"hydra.run.dir={folder}/{name}",
+        )
 
 
 def placed(words: Sequence[str], ready: Path) -> list[str]:
@@ -129,7 +148,9 @@ def training(rng: Rng, folder: Path, ready: Path) -> Input:
     # One of the two ends it, whatever the other says.
     if any("max_steps" in word for word in odd):
         odd = [word for word in odd if "max_epochs" not in word]
-    return Input(" ".join([name, *odd, *options]), lambda: trained(folder / "run", [*base, *odd, *options]), left_behind)
+    return Input(
+        " ".join([name, *odd, *options]), lambda: trained(folder / "run", [*base, *odd, *options]), left_behind
+    )
 
 
 def trained(run: Path, words: Sequence[str]) -> Reading:
@@ -166,7 +187,16 @@ def a_group(rng: Rng, name: str) -> str:
 def nonsense(rng: Rng, name: str) -> str:
     """Words that the command line's grammar, or the configuration, has not."""
     key, odd = pick(rng, list(settings(name))), pick(rng, PLAIN)
-    own = (f"+{key}={odd}", f"~{key}", key, f"={odd}", f"{key}.x={odd}", f"+{key}.x={odd}", f"{key}x={odd}", f"{key}={odd}=")
+    own = (
+        f"+{key}={odd}",
+        f"~{key}",
+        key,
+        f"={odd}",
+        f"{key}.x={odd}",
+        f"+{key}.x={odd}",
+        f"{key}x={odd}",
+        f"{key}={odd}=",
+    )
     return pick(rng, (*own, f"~{key}={odd}", "", " ", "a b", "(", "é=1", "+a@b=c", "hydra=1", "hydra.job.name=[/b]"))
 
 
@@ -180,7 +210,9 @@ def value(rng: Rng, key: str, now: object) -> str:
         return pick(rng, TAKEN[name])
     if name == "_target_":
         return pick(rng, TARGETS) or "''"
-    fitting = {int: WHOLE, float: REAL, list: LISTS, type(None): (*WHOLE, *REAL), bool: ("true", "false")}.get(type(now), PLAIN)
+    fitting = {int: WHOLE, float: REAL, list: LISTS, type(None): (*WHOLE, *REAL), bool: ("true", "false")}.get(
+        type(now), PLAIN
+    )
     word = pick(rng, fitting if rng.random() < 0.75 else PLAIN)
     # No folder of the machine's own is walked through.
     return "nowhere" if name == "root" and word in ("~", ".", "''") else word
@@ -234,7 +266,9 @@ def sampling(rng: Rng, folder: Path, ready: Path) -> Input:
     task = pick(rng, sorted(path.stem for path in (config_dir() / "task").glob("*.yaml")))
     known = yaml.safe_load((config_dir() / "task" / f"{task}.yaml").read_text())
     # Few items, unless it is that which is odd.
-    small = {"stream": ["task.n=5", "task.to=[npy]"], "likelihood": ["task.k=3"], "manifold": ["task.n=3"]}.get(task, [])
+    small = {"stream": ["task.n=5", "task.to=[npy]"], "likelihood": ["task.k=3"], "manifold": ["task.n=3"]}.get(
+        task, []
+    )
     odd = []
     for key in some(rng, list(known), 2):
         word = value(rng, key, known[key])

@@ -1,4 +1,4 @@
-"""A folder of four good pictures and one that is odd: of any mode, format, size and name, damaged, or no picture at all.
+"""A folder of four good pictures and one that is odd: of any mode, format, size and name, damaged, or no picture.
 
 The good ones must come out as they do without it, with their classes. The same picture in another format that loses
 nothing, another mode that holds it, or turned as its EXIF data says, must come out the same; the sums in a PNG promise
@@ -34,9 +34,28 @@ SIDE = 24
 GREYS = 4  # of 255: two ways to scale the same picture may round apart
 NAMES: tuple[bytes, ...] = (
     *(b"br\xf6ken.png", b"[/b].png", b"[old].png", b"a b.png", b"a=b,c(d)&e.png", b"-rf.png", b"x" * 240 + b".png"),
-    *(b"new\nline.png", b"tab\t.png", "日本.png".encode(), b"a.png.png", b"A.PNG", b"'quoted'.png", b"%s.png", b"\x1b[31m.png"),
+    *(
+        b"new\nline.png",
+        b"tab\t.png",
+        "日本.png".encode(),
+        b"a.png.png",
+        b"A.PNG",
+        b"'quoted'.png",
+        b"%s.png",
+        b"\x1b[31m.png",
+    ),
 )
-FOLDERS: tuple[bytes, ...] = (b"caf\xe9", b"[/b]", b"[bold]", "Müller".encode(), b"a b", b"train", b"test", b".hidden", b"x\ny")
+FOLDERS: tuple[bytes, ...] = (
+    b"caf\xe9",
+    b"[/b]",
+    b"[bold]",
+    "Müller".encode(),
+    b"a b",
+    b"train",
+    b"test",
+    b".hidden",
+    b"x\ny",
+)
 
 
 def scene(seed: int) -> np.ndarray:
@@ -80,10 +99,7 @@ def lossless(rng: Rng) -> Odd:
         image = colour.convert("RGBA") if mode == "RGBA" and suffix != ".ppm" else colour
         return suffix, saved(image, suffix, **exact), f"{image.mode} as {suffix}", "colour"
     grey = colour.convert("L")
-    if mode == "I;16":
-        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    else:
-        image = grey.convert(mode)
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     return suffix, saved(image, suffix), f"{mode} as {suffix}", "grey"
 
 
@@ -166,7 +182,12 @@ def animated(rng: Rng) -> Odd:
     images = [Image.fromarray(scene(20 + k)) for k in range(int(rng.integers(2, 6)))]
     if suffix == ".tif" and rng.random() < 0.5:
         images[1:] = [image.resize((7, 5)) for image in images[1:]]
-    return suffix, saved(images[0], suffix, save_all=True, append_images=images[1:]), f"{suffix} of several pictures", ""
+    return (
+        suffix,
+        saved(images[0], suffix, save_all=True, append_images=images[1:]),
+        f"{suffix} of several pictures",
+        "",
+    )
 
 
 def damaged_any(rng: Rng) -> Odd:
@@ -215,7 +236,9 @@ def bomb(rng: Rng) -> Odd:
 
 def no_file(rng: Rng, path: Path) -> str:
     """Something named like a picture that is none; and what it is."""
-    what = pick(rng, ("a pipe", "a folder", "an endless device", "a link to nothing", "a link to itself", "a link to a tree"))
+    what = pick(
+        rng, ("a pipe", "a folder", "an endless device", "a link to nothing", "a link to itself", "a link to a tree")
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     if what == "a pipe":
         os.mkfifo(path)

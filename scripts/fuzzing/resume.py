@@ -24,7 +24,13 @@ from fuzzing.checkpoints import CHANGES, LAUGHS, TEXTS, dumped, odd, setting, to
 WORDS = [*_doors.SINE, *_doors.QUIET]
 FURTHER = ["trainer.max_epochs=2"]
 TOLD = ("provenance.json", "metrics.json", "left_out.txt", "failed.json")
-MORE = ("trainer.max_steps=3", "report.every_epochs=1", "threads=2", "trainer.max_epochs=1", "+early_stopping.patience=1")
+MORE = (
+    "trainer.max_steps=3",
+    "report.every_epochs=1",
+    "threads=2",
+    "trainer.max_epochs=1",
+    "+early_stopping.patience=1",
+)
 JSONS = (
     *("", "{", "[]", "null", '""', "{}", "1e999", "NaN", "[" * 100_000, '{"overrides": 3}', '{"overrides": null}', "0"),
     *('{"overrides": [1]}', '{"overrides": ["a=b"]}', '{"elbo": NaN}', '{"elbo": "a"}', "\0\0\0\0", "\ufeff{}", "'"),
@@ -60,7 +66,9 @@ def wrong(run: Path, expected: Path | None) -> str:
     """What must not have come of it."""
     if not (run / "metrics.json").is_file():
         return "it ended without metrics.json"
-    return _doors.not_finite(run) or (_doors.differing(_doors.measures(run), _doors.measures(expected)) if expected else "")
+    return _doors.not_finite(run) or (
+        _doors.differing(_doors.measures(run), _doors.measures(expected)) if expected else ""
+    )
 
 
 def told_file(rng: Rng, run: Path) -> str:
@@ -116,7 +124,10 @@ def checkpoint(rng: Rng, run: Path) -> str:
     """A checkpoint is damaged or gone, or the two have changed places."""
     last, best = (run / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
     path = pick(rng, (last, last, best))
-    how = pick(rng, ("bytes", "bytes", "bytes", "bytes", "gone", "a folder", "a link to nothing", "both gone", "one for the other"))
+    how = pick(
+        rng,
+        ("bytes", "bytes", "bytes", "bytes", "gone", "a folder", "a link to nothing", "both gone", "one for the other"),
+    )
     data = path.read_bytes()
     if how == "bytes":
         # They may be two names of one file.
@@ -139,10 +150,8 @@ def checkpoint_value(rng: Rng, run: Path) -> str:
     """Something in a checkpoint is odd: what the run goes on with, or what vaelab keeps."""
     path = run / "checkpoints" / pick(rng, ("last.ckpt", "last.ckpt", "best.ckpt"))
     content = torch.load(path, map_location="cpu", weights_only=True)
-    if rng.random() < 0.4:
-        words = pick(rng, CHANGES)(rng, content)
-    else:
-        words = inner_value(rng, content)
+    change = pick(rng, CHANGES) if rng.random() < 0.4 else inner_value
+    words = change(rng, content)
     path.unlink()
     torch.save(content, path)
     return f"{path.name}: {words}"[:150]

@@ -31,7 +31,14 @@ LOSSLESS = (
     *(("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "PCM_32"), ("wav", "FLOAT"), ("wav", "DOUBLE"), ("flac", "PCM_16")),
     *(("flac", "PCM_24"), ("aiff", "PCM_16"), ("aiff", "FLOAT"), ("au", "PCM_16"), ("au", "FLOAT"), ("aif", "PCM_24")),
 )
-LOSSY = (("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III"), ("opus", "OPUS"), ("oga", "VORBIS"), ("wav", "ULAW"), ("au", "ALAW"))
+LOSSY = (
+    ("ogg", "VORBIS"),
+    ("mp3", "MPEG_LAYER_III"),
+    ("opus", "OPUS"),
+    ("oga", "VORBIS"),
+    ("wav", "ULAW"),
+    ("au", "ALAW"),
+)
 ALSO = (("wav", "PCM_U8"), ("wav", "IMA_ADPCM"), ("wav", "MS_ADPCM"), ("wav", "GSM610"), ("aiff", "PCM_S8"))
 FORMATS = {"wav": "WAV", "flac": "FLAC", "aiff": "AIFF", "aif": "AIFF", "au": "AU", "ogg": "OGG", "oga": "OGG"}
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "au", "m4a", "aac", "wma", "opus")
@@ -67,7 +74,9 @@ Odd = tuple[str, bytes, str, str]
 def saved(wave: np.ndarray, suffix: str, subtype: str, rate: int = RATE) -> bytes:
     """A wave `(time,)` or `(time, channels)` as a file of that format."""
     file = io.BytesIO()
-    soundfile.write(file, wave, rate, subtype, format=FORMATS.get(suffix, "OGG" if subtype == "OPUS" else suffix.upper()))
+    soundfile.write(
+        file, wave, rate, subtype, format=FORMATS.get(suffix, "OGG" if subtype == "OPUS" else suffix.upper())
+    )
     return file.getvalue()
 
 
@@ -87,8 +96,10 @@ def lossy(rng: Rng) -> Odd:
 
 def of_any_rate(rng: Rng) -> Odd:
     """A wave of another rate, as long as it says; of the strangest rates nothing is known."""
-    rate = int(pick(rng, (8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000, 256_000, 3_999, 8_001, 1, 8, 100)))
-    rate = rate if rate > 1000 or rng.random() < 0.5 else int(2**31 - 1)
+    rate = int(
+        pick(rng, (8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000, 256_000, 3_999, 8_001, 1, 8, 100))
+    )
+    rate = rate if rate > 1000 or rng.random() < 0.5 else (2**31 - 1)
     wave = tone(9, 1.0, rate) if 1000 < rate < 10**6 else tone(9)
     return "wav", saved(wave, "wav", "PCM_16", rate), f"{rate} Hz", "length" if 1000 < rate < 10**6 else ""
 
@@ -243,7 +254,18 @@ def kept(ready: Path, known: str, *, alone: bool = False) -> Callable[[Reading],
 
 
 MAKERS = (
-    *(lossless, lossless, lossy, of_any_rate, of_any_rate, checked, checked, wrong_length, header_fields, header_fields),
+    *(
+        lossless,
+        lossless,
+        lossy,
+        of_any_rate,
+        of_any_rate,
+        checked,
+        checked,
+        wrong_length,
+        header_fields,
+        header_fields,
+    ),
     *(odd_values, odd_values, also, damaged_any, damaged_any, damaged_any, bomb),
 )
 

@@ -281,10 +281,7 @@ def long_time(rng: Rng, folder: Path, ready: Path) -> Input:
     """Few long signals whose time stands first or whose channels stand last: right, told, or refused."""
     time, items = int(rng.integers(600, 1500)), int(rng.integers(3, 6))
     values = rng.normal(size=(items, pick(rng, (1, 2, 3)), time)).astype(np.float32)
-    if values.shape[1] == 1:
-        stored = values[:, 0].T
-    else:
-        stored = values.transpose(0, 2, 1)
+    stored = values[:, 0].T if values.shape[1] == 1 else values.transpose(0, 2, 1)
     path = folder / "table.npy"
     np.save(path, np.ascontiguousarray(stored))
     made = asked(rng, "array: time not last", path, Rows(values))
@@ -350,7 +347,9 @@ def damaged_array(rng: Rng, folder: Path, ready: Path) -> Input:
 
 def huge(rng: Rng, folder: Path, ready: Path) -> Input:
     """A header that promises more than any memory holds, or a few bytes that unpack to it."""
-    shape = pick(rng, ("(2000000000, 100)", f"({2**62}, 8)", f"({2**40},)", "(-1, 8)", "(3, 4, 5, 6, 7, 8)", "(1e3, 2)"))
+    shape = pick(
+        rng, ("(2000000000, 100)", f"({2**62}, 8)", f"({2**40},)", "(-1, 8)", "(3, 4, 5, 6, 7, 8)", "(1e3, 2)")
+    )
     dtype = pick(rng, ("<f8", "<f4", "|u1", "|O", "<f99", "nonsense"))
     head = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     npy = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(1000)
