@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -115,9 +116,12 @@ def door(name: str, *words: str) -> str:
         return out
     if status == USAGE and complaint and complaint[-1].startswith(f"vaelab-{name}: error: "):
         raise UserError(complaint[-1])
-    if status != 1 or len(complaint) != 1 or not complaint[0].startswith("vaelab: "):
+    swept = bool(complaint) and re.match(r"vaelab: \d+ of \d+ jobs failed", complaint[-1])
+    # A sweep has a line for each job that failed.
+    lines = 1 if swept and all(line.startswith("vaelab: ") for line in complaint) else len(complaint)
+    if status != 1 or lines != 1 or not complaint[-1].startswith("vaelab: "):
         raise RuntimeError(f"status {status} with {len(complaint)} lines: {' / '.join(complaint)}")
-    raise UserError(complaint[0].removeprefix("vaelab: "))
+    raise UserError(complaint[-1].removeprefix("vaelab: "))
 
 
 def _heard(number: int) -> str:

@@ -18,7 +18,7 @@ import torch
 
 from fuzzing import _doors
 from fuzzing._bytes import damaged
-from fuzzing._kind import Input, Kind, Reading, Rng, pick, some
+from fuzzing._kind import Input, Kind, Reading, Rng, pick
 from fuzzing.checkpoints import CHANGES, LAUGHS, TEXTS, dumped, odd, setting, told
 
 WORDS = [*_doors.SINE, *_doors.QUIET]
@@ -48,7 +48,9 @@ def make(rng: Rng, folder: Path, ready: Path) -> Input:
     """A run with one or two of its files changed, and the command that goes on with it."""
     run = folder / "run"
     shutil.copytree(ready / "run", run)
-    changes = some(rng, CHANGERS, 2) if rng.random() < 0.2 else [pick(rng, CHANGERS)]
+    # Two of different files, or the second would find what the first has left of it.
+    changes = [told_file] if rng.random() < 0.2 else []
+    changes.append(pick(rng, CHANGERS if not changes else CHANGERS[2:-1]))
     words = [change(rng, run) for change in changes]
     more = [pick(rng, MORE)] if rng.random() < 0.15 else []
     expected = ready / "further" if not more and all(word.startswith(TOLD) for word in words) else None

@@ -101,6 +101,7 @@ CELLS: dict[str, str] = {
     **{"complex": "1+2j", "a date": "2020-01-01", "true": "True", "long": "1" * 200, "longer": "1" * 140_000},
     **{"digits of another script": "١٢", "a quote": '"', "a percentage": "5%", "thousands": "1'000", "minus": "−1"},
 }
+UNSURE = ("hex", "true", "digits of another script", "a percentage", "thousands", "minus", "under")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".CSV")
 EXACT = ("f4", "f8", ">f4", ">f8", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "f2", ">i2")
 ODD_TYPES = ("c8", "c16", "O", "S4", "U4", "M8[s]", "m8[s]", "V8", "i4,f4")
@@ -148,7 +149,7 @@ def odd_cells(rng: Rng, folder: Path, ready: Path) -> Input:
         values[row, 0, column] = number(CELLS[name])
     path = folder / "table.csv"
     path.write_bytes(Form().text(lines))
-    loose = set(touched) if name in ("hex", "true", "digits of another script", "a percentage", "thousands") else set()
+    loose = set(touched) if name in UNSURE else set()
     loose |= set(range(len(lines))) if name == "a quote" else set()
     return asked(rng, f"text: a cell of {name}", path, replace(rows, values=values), loose)
 
@@ -461,7 +462,9 @@ def rows_kept(rows: Rows, loose: Sequence[int] | set[int] = (), *, whole: bool =
             return f"items of shape {items.shape[1:]} where {values.shape[1:]} were written"
         place = 0
         for k, item in enumerate(items):
-            while place < len(values) and place not in loose and not np.allclose(item, values[place], **CLOSE):
+            same = [bool(np.allclose(item, row, **CLOSE)) for row in values]
+            # What may hold anything is this item's row unless a later one is.
+            while place < len(values) and not same[place] and (place not in loose or any(same[place:])):
                 place += 1
             if place == len(values):
                 return f"item {k} is no row of the file"

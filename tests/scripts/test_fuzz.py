@@ -228,6 +228,10 @@ def test_a_row_may_be_missing_only_with_a_word_and_none_may_change(module):
     assert "no row" in check(reading(2 * values, ["a", "b", "a"]))
     assert "label" in check(reading(values, ["a", "a", "a"]))
     assert "no row" in check(reading(values[[2, 0]], ["a", "a"], left_out))
+    loose = tables.rows_kept(rows, {1})
+    changed = np.where(values == 5, 99, values)
+    assert loose(reading(changed, ["a", "b", "a"])) == "" == loose(reading(values[[0, 2]], ["a", "a"], left_out))
+    assert "no row" in check(reading(changed, ["a", "b", "a"]))
     assert "shape" in check(reading(values.reshape(2, 1, 6), ["a", "b"]))
 
 
