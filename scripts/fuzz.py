@@ -19,7 +19,7 @@ from pathlib import Path
 import fuzzing
 from benchmarks._table import show
 from fuzzing._counts import Counts, table
-from fuzzing._forks import Limits, Server
+from fuzzing._forks import Limits, Server, import_heavy
 
 # Read by numpy, torch and matplotlib when they are imported, and by vaelab.
 SETTINGS = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "COLUMNS": "160", "HYDRA_FULL_ERROR": "1"}
@@ -72,6 +72,8 @@ def main(words: list[str] | None = None) -> int:
     os.environ.update(SETTINGS)
     end = time.monotonic() + (float("inf") if asked.seconds is None else asked.seconds)
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
+        # Before the time is spread, or the first kind alone would pay for all.
+        import_heavy(asked.kinds)
         for left, name in zip(range(len(asked.kinds), 0, -1), asked.kinds, strict=True):
             began = time.monotonic()
             counts = fuzz(name, asked, Path(folder), began + (end - began) / left)

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -60,6 +60,19 @@ class Told:
     where: str = ""
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of that name."""
+    kind: Kind = importlib.import_module(f"fuzzing.{name}").KIND
+    return kind
+
+
+def import_heavy(names: Sequence[str]) -> None:
+    """Import what kinds of these names need, once for all."""
+    for name in names:
+        for module in kind_of(name).heavy:
+            importlib.import_module(module)
+
+
 class Server:
     """Makes and plays the inputs of one kind."""
 
@@ -67,13 +80,12 @@ class Server:
         self.name, self.seed, self.limits = name, seed, limits
         self.keep = None if keep is None else keep.resolve()
         self.ready, self.work = folder / name / "ready", folder / name / "work"
-        self.kind: Kind = importlib.import_module(f"fuzzing.{name}").KIND
+        self.kind = kind_of(name)
 
     def __enter__(self) -> Self:
         for made in (self.ready, self.ready.parent / "home"):
             made.mkdir(parents=True)
-        for module in self.kind.heavy:
-            importlib.import_module(module)
+        import_heavy([self.name])
         self.kind.warm()
         # What is there already need not be walked through, and so copied, in every fork.
         gc.freeze()

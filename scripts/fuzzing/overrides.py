@@ -215,7 +215,7 @@ def value(rng: Rng, key: str, now: object) -> str:
     fitting = {int: WHOLE, float: REAL, list: LISTS, type(None): (*WHOLE, *REAL), bool: ("true", "false")}.get(
         type(now), PLAIN
     )
-    word = pick(rng, fitting if rng.random() < 0.75 else PLAIN)
+    word = pick(rng, fitting if rng.random() < 0.85 else PLAIN)
     # No folder of the machine's own is walked through.
     return "nowhere" if name == "root" and word in ("~", ".", "''") else word
 
