@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
 
-.PHONY: demo test lint format tensorboard clean
+.PHONY: demo test fuzz lint format tensorboard clean
 
 # Installed again when what is needed changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -24,6 +24,9 @@ demo: $(VENV)/.installed  ## train the sine VAE, sample from it, say where the p
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.installed  ## 3,000 damaged and odd inputs of each kind
+	$(BIN)/python scripts/fuzz.py --n 3000
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
