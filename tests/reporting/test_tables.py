@@ -62,13 +62,13 @@ def test_classes_without_a_test_item_are_told(given, capsys):
 
 def test_nothing_is_said_where_every_class_has_a_test_item_or_none_are_known(given, capsys):
     items = rare(["ant", "bee", "ant", "ant", "bee"], [0, 0, 1, 2, 2])
-    assert "no item" not in told(given, capsys, items, SignalCodec())
-    assert "no item" not in told(given, capsys, Items("signal", torch.randn(9, 1, 4)), SignalCodec())
+    assert "missing in" not in told(given, capsys, items, SignalCodec())
+    assert "missing in" not in told(given, capsys, Items("signal", torch.randn(9, 1, 4)), SignalCodec())
 
 
 def test_classes_that_were_not_kept_are_tested_all_the_same_and_nothing_is_said(given, capsys):
     items = rare(["ant", "bee", "ant", "bee", "ant", "bee"], [0, 0, 1, 1, 2, 2])
-    assert "no item" not in told(given, capsys, items, SignalCodec(), keep=["ant"])
+    assert "missing in" not in told(given, capsys, items, SignalCodec(), keep=["ant"])
 
 
 def test_what_a_reader_decided_is_told_word_for_word(tiny, capsys):
