@@ -311,6 +311,29 @@ def test_weights_that_are_no_numbers_are_refused_for_every_task(tiny, tmp_path, 
     assert "hold NaN or infinity" in refused(save(run, tmp_path / "x.ckpt"))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: value.to_sparse(),
+        lambda value: torch.zeros(1).expand(10**9),
+        lambda value: value.to(torch.complex64),
+        lambda value: value + 3e38,
+        lambda value: value.tolist(),
+        lambda value: None,
+    ],
+    ids=["sparse", "view", "complex", "huge", "list", "none"],
+)
+def test_weights_of_an_odd_kind_are_refused_and_take_no_memory(tiny, tmp_path, make):
+    run = tiny("sine")
+    weights = run.variant.state_dict()
+    name = next(name for name in weights if name.startswith("decoder"))
+    entry = checkpoint_entry(run.config, run.variant)
+    torch.save({"state_dict": weights | {name: make(weights[name])}, KEY: entry}, tmp_path / "x.ckpt")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "damaged" in refused(tmp_path / "x.ckpt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB
+
+
 def test_a_packed_archive_is_refused_before_it_is_unpacked(tiny, tmp_path):
     path = save(tiny("sine"), tmp_path / "x.ckpt")
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "y.ckpt", "w", zipfile.ZIP_DEFLATED) as packed:

@@ -32,7 +32,7 @@ from vaelab.overrides import readable
 
 DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
-    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 )
 # What torch says when there is no memory left, on a processor and on a GPU, and numpy of what no memory could hold.
 NO_MEMORY = (

@@ -48,6 +48,8 @@ from vaelab.variants.optimizers import MakeOptimizer
 
 FORMAT = 1
 KEY = "vaelab"
+# No training that ends well has weights beyond; what a net makes of them is infinite.
+NETS, HUGE = ("encoder.", "decoder."), 1e12
 # Numbers that a model may need beside its weights, such as the window of a transform.
 BESIDE = 2**22
 # What a continued run may have changed: how long, where and with what reports, never what is learnt from what.
@@ -69,7 +71,8 @@ RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callback
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "scipy", "librosa", "scikit-learn")
 
 
-MOST_THREADS = 4096
+# Threads for each core: with more they only wait for one another.
+MOST_THREADS = 4
 
 # From a configuration to objects ----------------------------------------------------------------------------------
 
@@ -169,12 +172,13 @@ def set_threads(threads: int | None) -> None:
     """Let torch and the linear algebra of numpy, scipy and scikit-learn use so many threads; None leaves it to them.
 
     Raises:
-        UserError: below one, or more than any processor has.
+        UserError: below one, or many more than there are cores.
     """
     if threads is None:
         return
-    if not 1 <= threads <= MOST_THREADS:
-        raise UserError(f"threads must be at least 1 and at most {MOST_THREADS}, not {threads}")
+    most = MOST_THREADS * (os.cpu_count() or 1)
+    if not 1 <= threads <= most:
+        raise UserError(f"threads must be at least 1 and at most {most} on this machine, not {threads}")
     torch.set_num_threads(threads)
     threadpool_limits(threads)
     # That was for what is loaded; what is yet to be imported reads these.
@@ -519,8 +523,14 @@ def _check_content(checkpoint: Path, content: dict[str, Any]) -> None:
     for name, value in weights.items():
         if not value.isfinite().all():
             raise UserError(f"{checkpoint}: its weights {name} hold NaN or infinity: take a checkpoint from before")
+        if name.startswith(NETS) and value.numel() and value.abs().max() > HUGE:
+            raise UserError(f"{checkpoint}: its weights {name} are beyond {HUGE:g}: it is damaged")
 
 
 def _is_weight(item: tuple[Any, Any]) -> bool:
     name, value = item
-    return isinstance(name, str) and isinstance(value, Tensor) and value.device.type == "cpu" and not value.is_complex()
+    if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_complex() or value.is_quantized:
+        return False
+    plain = value.device.type == "cpu" and value.layout == torch.strided
+    # A view can be of any size: as many numbers must lie in the file.
+    return plain and value.untyped_storage().nbytes() >= value.numel() * value.element_size()

@@ -58,9 +58,9 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def group_norm(width: int) -> nn.GroupNorm:
+def group_norm(width: int) -> nn.Module:
     """At most 8 groups, of two channels at the least: of a single number a norm would leave nothing."""
-    return nn.GroupNorm(math.gcd(16, width) // 2 or 1, width)
+    return nn.Identity() if width == 1 else nn.GroupNorm(math.gcd(16, width) // 2 or 1, width)
 
 
 def check_rank(shape: Shape, rank: int, name: str, remedy: str) -> None:

@@ -17,6 +17,7 @@ from vaelab.run import Run
 from vaelab.seeding import seeded, stream_seed
 from vaelab.tasks.base import Output
 
+MOST_DRAWS = 10**7
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
@@ -40,6 +41,8 @@ class Likelihood:
         for name, value in {"k": self.k, "chunk": self.chunk, "n": 1 if self.n is None else self.n}.items():
             if value < 1:
                 raise UserError(f"task.{name} must be at least 1, not {value}")
+        if self.k > MOST_DRAWS:
+            raise UserError(f"task.k must be at most {MOST_DRAWS:,}, not {self.k:,}: more would take days")
         items = run.data().batch(self.split, self.n)
         began = time.perf_counter()
         ks = [step for step in STEPS if step < self.k] + [self.k]
