@@ -3,6 +3,7 @@ import resource
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -99,53 +100,56 @@ print("after")
     assert (done.stdout, done.stderr) == ("before\nbytesafter\n", "words\n")
 
 
-@pytest.fixture
-def full():
-    """Let no file grow beyond so many bytes: to whoever writes, the disk is full."""
+@contextmanager
+def full(size):
+    """Inside, no file grows beyond so many bytes: to whoever writes, the disk is full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        # Not only at the test's end: its own report may go into a file.
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_told_and_an_npy_holds_the_items_before(tmp_path, full):
-    full(700)
+def test_a_full_disk_is_told_and_an_npy_holds_the_items_before(tmp_path):
     writer = NpyWriter(tmp_path / "a.npy")
-    writer.write(WAVES)
-    with pytest.raises(UserError, match=FULL):
+    with full(700):
         writer.write(WAVES)
-    writer.close()
+        with pytest.raises(UserError, match=FULL):
+            writer.write(WAVES)
+        writer.close()
     assert np.array_equal(np.load(tmp_path / "a.npy"), WAVES)
     assert (tmp_path / "a.npy").stat().st_size == 128 + WAVES.nbytes
 
 
 @pytest.mark.parametrize("size", [0, 50, 200])
-def test_an_npy_without_room_for_one_piece_is_not_left(tmp_path, full, size):
-    full(size)
+def test_an_npy_without_room_for_one_piece_is_not_left(tmp_path, size):
     writer = NpyWriter(tmp_path / "a.npy")
-    with pytest.raises(UserError, match=FULL):
-        writer.write(WAVES)
-    writer.close()
+    with full(size):
+        with pytest.raises(UserError, match=FULL):
+            writer.write(WAVES)
+        writer.close()
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told_and_a_wav_can_be_heard(tmp_path, full):
-    full(20_000)
-    writer = WavWriter(tmp_path / "a.wav", 8000)
-    with pytest.raises(UserError, match=FULL.replace("File too large", "the disk takes no more")):
-        for _ in range(1000):
-            writer.write(WAVES)
-    writer.close()
+def test_a_full_disk_is_told_and_a_wav_can_be_heard(tmp_path):
+    writer, told = WavWriter(tmp_path / "a.wav", 8000), FULL.replace("File too large", "the disk takes no more")
+    with full(20_000):
+        with pytest.raises(UserError, match=told):
+            for _ in range(1000):
+                writer.write(WAVES)
+        writer.close()
     sound, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
     expected = np.tile(WAVES.transpose(0, 2, 1).reshape(-1, 2), (1000, 1))
     assert len(sound) > 2000 and np.array_equal(sound, expected[: len(sound)])
 
 
-def test_a_gif_that_finds_no_room_is_not_left(tmp_path, full):
+def test_a_gif_that_finds_no_room_is_not_left(tmp_path):
     writer = GifWriter(tmp_path / "a.gif")
     for _ in range(3):
         writer.write(np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8))
-    full(1000)
-    with pytest.raises(UserError, match=FULL):
+    with full(1000), pytest.raises(UserError, match=FULL):
         writer.close()
     assert not list(tmp_path.iterdir())
 
@@ -172,14 +176,13 @@ WAYS = {
 
 
 @pytest.mark.parametrize("ending", WAYS)
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, full, ending):
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     with whole(path) as part:
         WAYS[ending](part)
     before = path.read_bytes()
-    full(1000)
     told = FULL.replace("File too large", "(File too large|the disk takes no more)")
-    with pytest.raises(UserError, match=told), whole(path) as part:
+    with full(1000), pytest.raises(UserError, match=told), whole(path) as part:
         WAYS[ending](part)
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
 
