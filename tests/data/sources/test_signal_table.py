@@ -341,3 +341,16 @@ def test_the_axes_of_the_runs_own_table_hold_for_another_that_has_them(tmp_path)
     assert source.read_with_axes(tmp_path / "b.npy", signature)[1] == ("time",)
     rows = SignalTable("", axes="items,time")
     assert rows.read_with_axes(table(tmp_path, *"12345678"), signature)[0].shape == (1, 1, 8)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0,), (4, 0, 9)])
+def test_an_empty_array_is_refused_in_one_line(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    for ask in (SignalTable(str(tmp_path / "a.npy")).load, lambda: SignalTable("").read(tmp_path / "a.npy", ONE)):
+        with pytest.raises(UserError, match=r"a\.npy is empty, float64 [^\n]+$"):
+            ask()
+
+
+def test_a_text_that_is_named_like_an_archive_is_read_all_the_same(tmp_path):
+    (tmp_path / "a.csv.gz").write_text("1,2.5,3\n2,0.5,4\n3,1.5,4\n")
+    assert SignalTable(str(tmp_path / "a.csv.gz")).load().raw[:, 0].tolist() == [[1, 2.5, 3], [2, 0.5, 4], [3, 1.5, 4]]

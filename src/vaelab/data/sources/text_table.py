@@ -387,7 +387,8 @@ def _at_once(path: Path, form: Form) -> Text | None:
     form_of_numpy: Any = {"delimiter": form.mark, "skiprows": form.skip, "encoding": form.encoding}
     try:
         values = np.loadtxt(path, **form_of_numpy, converters=converters, comments=None, quotechar='"', ndmin=2)
-    except ValueError:
+    except (ValueError, OSError):
+        # numpy unpacks what is named like an archive.
         return None
     if values.shape[1] != form.width or any(map(_is_no_word, itertools.chain(*words.values()))):
         return None
