@@ -75,7 +75,7 @@ def stored_arrays(path: Path) -> dict[str, Stored]:
 
 
 def load_array(path: Path, name: str, array: Stored, copies: int = 3) -> np.ndarray:
-    """One of the arrays. Raises `UserError` if it is unusable, empty or damaged, or `copies` of it do not fit in memory."""
+    """One of the arrays. Raises `UserError` if it is empty or damaged, or `copies` of it do not fit into memory."""
     called = f"{path}: {name}" if name else str(path)
     if array.reason:
         raise UserError(f"{called} {array.reason}")
