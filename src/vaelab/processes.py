@@ -29,7 +29,7 @@ def check_processes(settings: Mapping[str, Any]) -> None:
     """Check `devices` and `num_nodes` of the trainer's settings, at which Lightning would only wait.
 
     Raises:
-        UserError: for more devices than this machine has, or for a further machine that nobody has started.
+        UserError: for more devices than this machine has, or for another machine: each would write into the folder.
     """
     devices, nodes = settings.get("devices"), settings.get("num_nodes", 1)
     cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
@@ -37,11 +37,8 @@ def check_processes(settings: Mapping[str, Any]) -> None:
         raise UserError(
             f"accelerator.devices={devices}: here are {cores} processor cores and {gpus} GPUs; give at most as many"
         )
-    if isinstance(nodes, int) and nodes > 1 and not _is_cluster():
-        raise UserError(
-            f"num_nodes={nodes}: nothing here says which the other machines are; start it by SLURM or torchrun, or set "
-            "MASTER_ADDR, MASTER_PORT and NODE_RANK on each of them"
-        )
+    if nodes != 1:
+        raise UserError(f"num_nodes={nodes}: vaelab trains on one machine: leave it out")
 
 
 def _is_cluster() -> bool:
@@ -50,12 +47,12 @@ def _is_cluster() -> bool:
     return told or any(cluster.detect() for cluster in CLUSTERS)
 
 
-def keep_to_this_machine(processes: int, nodes: int) -> None:
+def keep_to_this_machine(processes: int) -> None:
     """Have processes that Lightning is about to start meet where no other machine reaches them.
 
     torch by itself opens that meeting place on every network. Where somebody has said already where it is, it stays.
     """
-    if processes == 1 or nodes > 1 or "MASTER_ADDR" in os.environ or _is_cluster():
+    if processes == 1 or "MASTER_ADDR" in os.environ or _is_cluster():
         return
     listening = socket.create_server((LOOPBACK, 0))
     port = listening.getsockname()[1]

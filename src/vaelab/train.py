@@ -42,7 +42,7 @@ PRECISIONS = ("32-true", "32", "16-mixed", "bf16-mixed", "16", "bf16", "None")
 # What counts something, and so is at least one.
 COUNTS = (
     *("report.test_items", "early_stopping.patience", "trainer.accumulate_grad_batches"),
-    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps", "trainer.num_nodes", "accelerator.num_nodes"),
+    *("trainer.check_val_every_n_epoch", "trainer.log_every_n_steps"),
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
@@ -150,16 +150,11 @@ def check_machine(config: DictConfig) -> None:
     for key in OWN:
         if key in config.trainer:
             raise UserError(f"trainer.{key} is vaelab's own: leave it out")
-    if config.trainer.get("num_nodes", 1) != 1:
-        raise UserError("trainer.num_nodes must be 1, vaelab trains on one machine: leave it out")
     device = config.accelerator
     if str(precision := device.get("precision")) not in PRECISIONS:
         raise UserError(
             f"accelerator.precision={precision}: weights have 32 bits; take 32-true, bf16-mixed or 16-mixed"
         )
-    most = max(os.cpu_count() or 1, FEW)
-    if str(devices := device.get("devices")).isdigit() and int(devices) > most:
-        raise UserError(f"accelerator.devices={devices} is more than this machine can have: give at most {most}")
     if any(way in str(device.get("strategy")) for way in ("spawn", "fork", "notebook")):
         raise UserError(
             f"accelerator.strategy={device.strategy} cannot give back what it trained: take accelerator=ddp"
@@ -264,7 +259,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         # Lightning's exceptions name a setting that it cannot honour: no such device, no such strategy.
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
-    keep_to_this_machine(trainer.num_devices, trainer.num_nodes)
+    keep_to_this_machine(trainer.num_devices)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer

@@ -375,9 +375,8 @@ def test_a_signal_in_the_closing_test_or_figures_is_told_with_what_to_do(vaelab,
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("+trainer.num_nodes=2", "nothing here says which the other machines are"),
-        ("+accelerator.num_nodes=2", "nothing here says which the other machines are"),
-        ("+trainer.num_nodes=0", "trainer.num_nodes must be at least 1"),
+        ("+trainer.num_nodes=2", "vaelab trains on one machine"),
+        ("+accelerator.num_nodes=2", "vaelab trains on one machine"),
         ("accelerator.devices=2147483648", "give at most as many"),
         ("accelerator.devices='2147483648'", "give at most as many"),
     ],
@@ -407,6 +406,7 @@ def test_a_sweep_into_a_folder_of_other_runs_leaves_them_as_they_were(vaelab, wo
 
 def test_a_training_without_progress_ends_early_and_says_so(vaelab, words, tmp_path):
     own = [*words("digits"), "trainer.max_epochs=40", "early_stopping.patience=2", "optimizer.lr=0"]
+    own += ["likelihood=gaussian"]  # whose width no average follows
     run = tmp_path / "run"
     done = vaelab.train(*own, f"hydra.run.dir={run}", figures=False).done()
     last = done.err.splitlines()[-1]
@@ -511,7 +511,7 @@ def test_a_training_that_becomes_nan_names_the_term_and_keeps_the_last_good_chec
     vaelab.train(*own, "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
     before = {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()}
     broken = tmp_path / "broken"
-    failed = vaelab.train(*own, "optimizer.lr=1e30", f"hydra.run.dir={broken}", figures=False)
+    failed = vaelab.train(*own, "optimizer.lr=1e17", f"hydra.run.dir={broken}", figures=False)
     assert failed.status == 1
     assert any(f"{term} became" in failed.complaint for term in ("train/loss", "train/log_likelihood", "train/kl"))
     assert "lower optimizer.lr" in failed.complaint

@@ -78,7 +78,7 @@ WORDS = [
     (["+trainer.max_time=0"], ["trainer.max_time=0 is no time"]),
     (["+trainer.max_time=00:00:00:00"], ["trainer.max_time", "above zero"]),
     (["+trainer.max_time={foo:1}"], ["trainer.max_time", "{hours:1,minutes:30}"]),
-    (["+trainer.num_nodes=2"], ["trainer.num_nodes must be 1"]),
+    (["+trainer.num_nodes=2"], ["num_nodes=2: vaelab trains on one machine"]),
     (["accelerator.devices=2147483648"], ["accelerator.devices=2147483648", "give at most"]),
     (["accelerator.strategy=ddp_spawn"], ["accelerator.strategy=ddp_spawn", "accelerator=ddp"]),
     (["accelerator.accelerator=tpu"], ["torch_xla", "accelerator=cpu"]),
