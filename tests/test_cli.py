@@ -17,3 +17,9 @@ from vaelab.cli import in_order
 )
 def test_overrides_stand_together_behind_the_options_in_their_own_order(words, ordered):
     assert in_order(words.split()) == ordered.split()
+
+
+def test_a_mistake_is_one_line_whatever_the_name_of_the_file():
+    from vaelab.errors import UserError
+
+    assert str(UserError("x\ny\x1b[2J\u2028.png is no picture")) == r"x\ny\x1b[2J\u2028.png is no picture"

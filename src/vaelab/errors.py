@@ -1,10 +1,17 @@
 """The exceptions that a user may see, each one line."""
 
+# What would end or clear a line, as Python writes it.
+ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), 127, 0x85, 0x2028, 0x2029)}
+
 
 class UserError(Exception):
     """Something that the user can mend: the text names the thing and the remedy."""
 
     status = 1
+
+    def __init__(self, text: str) -> None:
+        # The name of a file may hold line breaks.
+        super().__init__(text.translate(ESCAPED))
 
 
 class TakenError(UserError):

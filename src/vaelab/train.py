@@ -46,8 +46,6 @@ COUNTS = (
 )
 # Of the settings of `accelerator` those that are not Lightning's.
 ACCELERATION = ("tf32", "compile")
-# So many processes any machine can have.
-FEW = 8
 
 
 def main() -> None:

@@ -378,3 +378,15 @@ def test_pipes_and_devices_among_the_pictures_are_left_out(folder):
 def test_a_picture_of_any_proportion_fills_its_square(folder, height, width):
     save(folder / "a.png", np.full((height, width, 3), 90, np.uint8))
     assert ImageFolder(str(folder), size=16).load().raw[-1].unique().tolist() == [90]
+
+
+def test_a_png_whose_content_is_not_that_of_its_sum_is_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(4):
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(tmp_path / f"{k}.png")
+    content = bytearray((tmp_path / "3.png").read_bytes())
+    # The sum of the picture's own chunk lies right before the twelve bytes of the end.
+    content[-13] ^= 1
+    (tmp_path / "3.png").write_bytes(content)
+    items = ImageFolder(str(tmp_path), size=8).load()
+    assert len(items) == 3 and [left.name for left in items.left_out] == ["3.png"]

@@ -180,12 +180,20 @@ def read_picture(path: str | Path, signature: Signature, background: str = "whit
     return torch.from_numpy(found.pixels)[None]
 
 
+def _check_sums(path: Path) -> None:
+    """Raise what Pillow raises where the sums in a PNG are not those of its content, which it shows all the same."""
+    with Image.open(path) as opened:
+        if opened.format == "PNG":
+            opened.verify()
+
+
 def decode_picture(path: Path, shape: Sequence[int], background: str, facts: Mapping[str, float]) -> Decoded | Span:
     """The picture as it is meant to be seen, the first where there are several; raises what PIL raises.
 
     If it has more than 8 bits and the facts do not say what black and white are, the span of its values.
     """
     channels, height, width = shape
+    _check_sums(path)
     with Image.open(path) as opened, _alone if opened.width * opened.height > ALONE else nullcontext():
         has_more = getattr(opened, "is_animated", False)
         # A JPEG is unpacked at the smallest scale that still has twice the size, whichever way it is turned.
