@@ -228,8 +228,6 @@ def check_settings(target: Any, node: DictConfig) -> None:
     for key, value in node.items():
         full = node._get_full_key(key)
         if str(key).startswith("_"):
-            if key == "_partial_" and (inspect.isclass(target) or value is not True):
-                raise UserError(f"{full}={value} is not for a command line: leave it as its entry has it")
             continue
         if key not in known:
             raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")

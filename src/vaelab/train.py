@@ -367,13 +367,14 @@ def report(
     from hydra.types import RunMode
 
     from vaelab.reporting.finale import final_report, tell_end
+    from vaelab.trust import foreign_modules
 
     with told_when_stopped(directory):
         tested = evaluate_best(trainer, variant, data, directory)
         if trainer.is_global_zero:
             swept = HydraConfig.get().mode == RunMode.MULTIRUN
             metrics = final_report(trainer, variant, data, directory, config, tested, seconds, swept=swept)
-            tell_end(directory, variant, metrics, swept=swept)
+            tell_end(directory, variant, metrics, swept=swept, trust=foreign_modules(config))
 
 
 def keep_changes(directory: Path, config: DictConfig) -> None:

@@ -529,3 +529,32 @@ def test_a_script_is_the_same_door(vaelab, words, tmp_path):
     done = vaelab.process(str(script), "threads=1", *words("sine"), "trainer.max_epochs=1", cwd=tmp_path)
     assert done.done().status == 0
     assert len(list(tmp_path.glob("outputs/train/sine/*/metrics.json"))) == 1
+
+
+OWN = """
+from dataclasses import dataclass
+
+from vaelab.nets.mlp import MLP
+
+
+@dataclass
+class Mine(MLP):
+    pass
+"""
+
+
+def test_a_net_of_the_users_own_is_trained_sampled_and_resumed_where_its_module_is_trusted(vaelab, words, tmp_path):
+    (tmp_path / "own_nets.py").write_text(OWN)
+    entry = tmp_path / "mine" / "architecture" / "mine.yaml"
+    entry.parent.mkdir(parents=True)
+    entry.write_text("_target_: own_nets.Mine\nwidths: [8]\n")
+    own = ["--config-dir", "mine", *words("sine"), "architecture=mine", "trainer.max_epochs=1", "hydra.run.dir=run"]
+    done = vaelab.train(*own, figures=False, cwd=tmp_path).done()
+    hint = next(line for line in done.out.splitlines() if line.startswith("sample"))
+    assert hint.endswith("'trust=[own_nets]'")
+    for door in (
+        lambda *more: vaelab.sample("run=run", "task.n=1", *more, cwd=tmp_path),
+        lambda *more: vaelab.train("resume=run", "trainer.max_epochs=2", *more, figures=False, cwd=tmp_path),
+    ):
+        assert "add trust=[own_nets]" in door().complaint
+        door("trust=[own_nets]").done()

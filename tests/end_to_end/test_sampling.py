@@ -81,7 +81,7 @@ def test_a_run_directory_gets_its_samples_where_none_are_asked_for(vaelab, train
 
 
 def test_samples_of_the_same_second_lie_beside_one_another(vaelab, trained, tmp_path):
-    run = shutil.copytree(trained("sine")[0], tmp_path / "run")
+    run = shutil.copytree(trained("sine")[0], tmp_path / "run", ignore=shutil.ignore_patterns("samples"))
     vaelab.sample("-m", f"run={run}", "task.n=1", "task.seed=0,1,2", cwd=tmp_path).done()
     made = sorted((run / "samples").iterdir())
     assert len({np.load(folder / "samples.npy").tobytes() for folder in made}) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -98,8 +99,13 @@ def final_report(
     return metrics
 
 
-def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept: bool) -> None:
-    """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all."""
+def tell_end(
+    directory: Path, variant: VAE, metrics: dict[str, float], *, swept: bool, trust: Sequence[str] = ()
+) -> None:
+    """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all.
+
+    `trust` names the user's own modules that the run needs.
+    """
     if not swept:
         tell_metrics(metrics, title=f"test measures of {directory.name}")
     active = metrics.get("test/active_units")
@@ -112,7 +118,8 @@ def tell_end(directory: Path, variant: VAE, metrics: dict[str, float], *, swept:
         if (directory / "figures").is_dir():
             print(f"figures      {directory / 'figures'}")
         print(f"metrics      {directory / 'metrics.json'}")
-        print(f"sample       vaelab-sample {typed('run', directory)}")
+        own = [typed("trust", f"[{','.join(trust)}]")] if trust else []
+        print(" ".join(["sample       vaelab-sample", typed("run", directory), *own]))
 
 
 def kl_of_dimensions(variant: VAE) -> dict[str, float]:
