@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vaelab.data.sources.noisy_table import add_noise
+from vaelab.dataset.noisy_table import add_noise
 from vaelab.metrics.denoising import best_width, local_wiener
 from vaelab.metrics.radio import mean_power, output_snr_db, wiener
-from vaelab.run import load_run
-from vaelab.tasks.denoise import denoise
+from vaelab.run.checkpoint import load_run
+from vaelab.task.denoise import denoise
 
 WINDOW = 512  # samples
 

@@ -48,7 +48,8 @@ def configure():
 @pytest.fixture
 def tiny(configure):
     """An untrained run of a tiny experiment, its data in memory."""
-    from vaelab.run import Run, build_data, build_variant
+    from vaelab.run.build import build_data, build_variant
+    from vaelab.run.checkpoint import Run
 
     def make(experiment, *overrides):
         torch.manual_seed(0)

@@ -7,19 +7,21 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from vaelab.architecture.base import Architecture
+from vaelab.beta_schedule.base import BetaSchedule
+from vaelab.beta_schedule.linear import linear
 from vaelab.cli import explain
 from vaelab.config import bind, build, check_settings, config_dir, did_you_mean, implements
 from vaelab.errors import UserError
-from vaelab.nets.base import Architecture
-from vaelab.objectives.beta_schedules import BetaSchedule, linear
-from vaelab.objectives.latents import Gaussian, Latent
-from vaelab.objectives.likelihoods import Likelihood
-from vaelab.run import build_data
-from vaelab.tasks.base import Task
-from vaelab.variants.optimizers import MakeOptimizer
+from vaelab.latent.base import Latent
+from vaelab.latent.gaussian import GaussianLatent
+from vaelab.likelihood.base import Likelihood
+from vaelab.optimizer.base import MakeOptimizer
+from vaelab.run.build import build_data
+from vaelab.task.base import Task
 
-LATENT = {"_target_": "vaelab.objectives.latents.Gaussian", "dim": 4}
-SCHEDULE = {"_target_": "vaelab.objectives.beta_schedules.linear", "_partial_": True}
+LATENT = {"_target_": "vaelab.latent.gaussian.GaussianLatent", "dim": 4}
+SCHEDULE = {"_target_": "vaelab.beta_schedule.linear.linear", "_partial_": True}
 OBJECTS = {"architecture": Architecture, "latent": Latent, "likelihood": Likelihood, "task": Task}
 FUNCTIONS = {"beta_schedule": BetaSchedule, "optimizer": MakeOptimizer}
 
@@ -55,8 +57,8 @@ def test_every_datasets_settings_are_those_that_its_source_and_codec_take(entry)
 
 def test_a_node_becomes_its_object_with_plain_settings():
     found = build(OmegaConf.create(LATENT), Latent)
-    assert isinstance(found, Gaussian) and found.dim == 4
-    node = {"_target_": "vaelab.nets.mlp.MLP", "widths": [8, 4]}
+    assert isinstance(found, GaussianLatent) and found.dim == 4
+    node = {"_target_": "vaelab.architecture.mlp.MLP", "widths": [8, 4]}
     assert type(build(OmegaConf.create(node), Architecture).widths) is list
 
 
@@ -127,7 +129,7 @@ def test_how_items_are_served_is_checked_too(configure, override):
 
 @pytest.mark.parametrize("value", [1, 1.5, 0])
 def test_a_whole_number_passes_where_a_number_is_meant(value):
-    node = {"_target_": "vaelab.objectives.beta_schedules.constant", "_partial_": True, "value": value}
+    node = {"_target_": "vaelab.beta_schedule.constant.constant", "_partial_": True, "value": value}
     check_settings(linear, OmegaConf.create({"value": value}))
     assert bind(OmegaConf.create(node), BetaSchedule)(0, 10).beta == value
 
@@ -139,32 +141,30 @@ def test_a_whole_number_passes_where_a_number_is_meant(value):
         "builtins.eval",
         "torch.load",
         "torch.nn.Linear",
-        "vaelab.run.torch.hub.load",
-        "vaelab.run.load_run",
+        "vaelab.run.build.torch.hub.load",
+        "vaelab.run.checkpoint.load_run",
         "vaelab.train.main",
         "vaelab.data.writers.NpyWriter",
         "vaelab.data.writers.NpyWriter.write",
-        "vaelab.variants.base.VAE.load_from_checkpoint",
-        "vaelab.nets.mlp.MLP.__subclasses__",
-        "vaelab.nets.mlp",
-        "vaelab.nets.mlp.MLP",
-        "vaelab.objectives.latents.Latent",
-        "vaelab.objectives.beta_schedules.linear",
+        "vaelab.variant.base.VAE.load_from_checkpoint",
+        "vaelab.architecture.mlp.MLP.__subclasses__",
+        "vaelab.architecture.mlp",
+        "vaelab.architecture.mlp.MLP",
+        "vaelab.latent.base.Latent",
+        "vaelab.beta_schedule.linear.linear",
     ],
 )
 def test_what_is_no_class_of_the_interface_of_its_place_is_not_built(target):
-    assert f"_target_={target} is no class of the interface vaelab.objectives.latents.Latent" in refused(
-        {"_target_": target}
-    )
+    assert f"_target_={target} is no class of the interface vaelab.latent.base.Latent" in refused({"_target_": target})
 
 
 @pytest.mark.parametrize(
     ("target", "interface"),
     [
-        ("vaelab.objectives.beta_schedules.Pressure", BetaSchedule),
-        ("vaelab.variants.optimizers.adam", BetaSchedule),
-        ("vaelab.objectives.beta_schedules.linear", MakeOptimizer),
-        ("vaelab.run.load_run", MakeOptimizer),
+        ("vaelab.beta_schedule.base.Pressure", BetaSchedule),
+        ("vaelab.optimizer.adam.adam", BetaSchedule),
+        ("vaelab.beta_schedule.linear.linear", MakeOptimizer),
+        ("vaelab.run.checkpoint.load_run", MakeOptimizer),
         ("os.system", MakeOptimizer),
     ],
 )
@@ -188,7 +188,7 @@ def test_an_object_in_place_of_a_plain_value_is_refused_and_not_built(hidden, tm
     node = hidden({"_target_": "os.mkdir", "path": str(tmp_path / "ran")})
     for key in ("dim", "heads"):
         refused({**LATENT, key: node})
-    task = {"_target_": "vaelab.tasks.prior.Prior", "density": node}
+    task = {"_target_": "vaelab.task.prior.Prior", "density": node}
     refused(task, Task)
     assert not (tmp_path / "ran").exists()
 
@@ -196,7 +196,7 @@ def test_an_object_in_place_of_a_plain_value_is_refused_and_not_built(hidden, tm
 MINE = """
 from dataclasses import dataclass
 from torch import nn
-from vaelab.nets.base import Architecture
+from vaelab.architecture.base import Architecture
 
 @dataclass
 class Mine(Architecture):
@@ -232,14 +232,16 @@ def test_an_own_class_of_the_interface_lies_in_the_current_folder_and_is_checked
 
 
 def test_an_object_inside_an_object_is_built_where_its_type_says_so(own):
-    inner = {"_target_": "vaelab.nets.mlp.MLP", "widths": [3]}
+    inner = {"_target_": "vaelab.architecture.mlp.MLP", "widths": [3]}
     assert build(OmegaConf.create({"_target_": "own_nets.Pair", "inner": inner}), Architecture).inner.widths == [3]
     for wrong in ({"_target_": "os.getcwd"}, {**inner, "widths": [1.5]}, {**LATENT}):
         refused({"_target_": "own_nets.Pair", "inner": wrong}, Architecture)
 
 
 def test_a_target_that_does_not_exist_is_named():
-    assert refused({"_target_": "vaelab.nets.mlp.MPL"}).startswith("this node._target_=vaelab.nets.mlp.MPL cannot")
+    assert refused({"_target_": "vaelab.architecture.mlp.MPL"}).startswith(
+        "this node._target_=vaelab.architecture.mlp.MPL cannot"
+    )
 
 
 def test_did_you_mean_names_the_nearest_or_everything_or_nothing():

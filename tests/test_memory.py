@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from vaelab import memory
+from vaelab.architecture.convolutional import Conv1d, Conv2d
+from vaelab.architecture.lstm import LSTM
+from vaelab.architecture.mlp import MLP
+from vaelab.architecture.resnet2d import ResNet2d
+from vaelab.architecture.unet1d import UNet1d
 from vaelab.errors import UserError
 from vaelab.memory import available, check_size, count_weights, require_honest_size, require_memory, told
-from vaelab.nets.convolutional import Conv1d, Conv2d
-from vaelab.nets.lstm import LSTM
-from vaelab.nets.mlp import MLP
-from vaelab.nets.resnet2d import ResNet2d
-from vaelab.nets.unet1d import UNet1d
 
 NETS = [MLP([4, 8]), Conv1d([4, 8]), Conv2d([4, 8]), LSTM(), UNet1d([4, 8]), ResNet2d([4, 8])]
 

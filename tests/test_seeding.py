@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import vaelab
-from vaelab.data.codecs.picture import PictureCodec
+from vaelab.codec.picture import PictureCodec
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.seeding import Purpose, generator, reseed, seeded, short_seed, stream_seed
 

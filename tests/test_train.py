@@ -4,7 +4,7 @@ import torch
 from lightning.pytorch.callbacks import LambdaCallback, Timer
 from omegaconf import OmegaConf
 
-from vaelab.reporting.history import History
+from vaelab.report.history import History
 from vaelab.train import choose_monitor, evaluate_best, fit, import_frameworks, make_trainer
 
 

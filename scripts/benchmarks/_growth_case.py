@@ -15,9 +15,9 @@ import torch
 from benchmarks._problem import Problem, write_mnist
 from benchmarks._timing import peak_mb, timed, unseen
 from benchmarks.growth import EQUAL
-from vaelab.reporting.board import Board
-from vaelab.run import Run
-from vaelab.tasks.likelihood import Likelihood
+from vaelab.report.board import Board
+from vaelab.run.checkpoint import Run
+from vaelab.task.likelihood import Likelihood
 from vaelab.train import fit, make_trainer, quieten_lightning
 
 Work = Callable[[], object]

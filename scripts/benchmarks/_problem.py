@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vaelab.data.batch import Batch
 from vaelab.data.module import DataModule, Found
-from vaelab.variants.base import VAE
+from vaelab.variant.base import VAE
 
 
 def composed(*words: str) -> DictConfig:
@@ -48,7 +48,7 @@ class Problem:
     @cached_property
     def data(self) -> DataModule:
         """The data as vaelab has them, prepared."""
-        from vaelab.run import build_data
+        from vaelab.run.build import build_data
 
         data = build_data(self.config)
         data.prepare()
@@ -61,7 +61,7 @@ class Problem:
 
     def variant(self) -> VAE:
         """A new untrained model, with the same weights each time."""
-        from vaelab.run import build_variant
+        from vaelab.run.build import build_variant
 
         torch.manual_seed(self.config.seed)
         return build_variant(self.config, self.data.codec, self.found.signature, self.found.shape)

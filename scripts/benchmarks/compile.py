@@ -19,7 +19,7 @@ from benchmarks._problem import Net, Problem, write_mnist, write_pictures
 from benchmarks._table import Options, Record, Spread, Table, digits, measured, ratios, spread
 from benchmarks._timing import interleave, timed
 from benchmarks.training import EQUAL
-from vaelab.acceleration import Acceleration
+from vaelab.accelerator.base import Acceleration
 
 CPU = torch.device("cpu")
 STEPS, QUICK_STEPS = 40, 4

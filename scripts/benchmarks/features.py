@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks._table import Options, Table, digits, ratios, spread
 from benchmarks._timing import interleave, timed
-from vaelab.data.codecs.spectrogram import SpectrogramCodec
+from vaelab.codec.spectrogram import SpectrogramCodec
 
 RATE = 22_050
 Make = Callable[[], Tensor]
@@ -44,7 +44,7 @@ def measure(options: Options) -> Table:
 
 def in_chunks(codec: SpectrogramCodec, waves: Tensor) -> Tensor:
     """The codec's magnitudes as its encoding goes through them, a few clips at a time."""
-    from vaelab.data.codecs.spectrogram import CHUNK
+    from vaelab.codec.spectrogram import CHUNK
 
     return torch.cat([codec._power(part).sqrt() for part in waves.split(CHUNK)])
 

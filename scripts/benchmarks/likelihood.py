@@ -19,8 +19,8 @@ from benchmarks._pythae import Pythae, pythae_or_none
 from benchmarks._table import Options, Record, Table, digits, ratios, spread
 from benchmarks._timing import interleave, timed
 from vaelab.data.batch import Batch
-from vaelab.run import Run
-from vaelab.tasks.likelihood import Likelihood
+from vaelab.run.checkpoint import Run
+from vaelab.task.likelihood import Likelihood
 
 WORDS = [
     *("experiment=mnist", "architecture.widths=[200,200]", "architecture.activation=tanh", "latent.dim=50"),

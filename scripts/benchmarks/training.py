@@ -131,7 +131,7 @@ def with_vaelab(problem: Problem, folder: Path) -> Fit:
 
 def count_pictures(trainer: L.Trainer) -> list[float]:
     """A list that will hold the processor seconds of every drawing for TensorBoard."""
-    from vaelab.reporting.board import Board
+    from vaelab.report.board import Board
 
     board: Any = next(callback for callback in trainer.callbacks if isinstance(callback, Board))  # type: ignore[attr-defined]
     draw, seconds = board.on_validation_end, []

@@ -19,15 +19,15 @@ from fuzzing._kind import Reading
 
 # What the doors and the readers import where they need it.
 HEAVY = (
-    *("vaelab.train", "vaelab.sample", "vaelab.run", "vaelab.reporting.finale", "vaelab.reporting.board"),
-    *("vaelab.reporting.checkpoints", "vaelab.reporting.progress", "vaelab.reporting.tables", "vaelab.tasks.base"),
+    *("vaelab.train", "vaelab.sample", "vaelab.run.directory", "vaelab.report.finale", "vaelab.report.board"),
+    *("vaelab.report.checkpoints", "vaelab.report.progress", "vaelab.report.tables", "vaelab.task.base"),
     *("matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
     *("torch.utils.tensorboard", "torchvision", "torchmetrics", "librosa", "soundfile", "PIL.Image"),
 )
 READERS = (
-    *("vaelab.run", "vaelab.reporting.tables", "vaelab.data.sources.signal_table"),
-    *("vaelab.data.sources.noisy_table", "vaelab.data.sources.image_folder", "vaelab.data.sources.audio_folder"),
-    *("vaelab.data.sources.mnist", "soundfile", "PIL.Image", "platformdirs"),
+    *("vaelab.run.directory", "vaelab.report.tables", "vaelab.dataset.signal_table"),
+    *("vaelab.dataset.noisy_table", "vaelab.dataset.image_folder", "vaelab.dataset.audio_folder"),
+    *("vaelab.dataset.mnist", "soundfile", "PIL.Image", "platformdirs"),
 )
 SINE = ["experiment=sine", "dataset.waves=60", "dataset.samples=16", "architecture.widths=[8]"]
 USAGE = 2  # argparse's exit status
@@ -60,8 +60,8 @@ def configured(words: Sequence[str], settings: dict[str, Any]) -> DictConfig:
 
 def load(words: Sequence[str], **settings: Any) -> Reading:
     """The items of a run of these words as `train` has them: read, split, encoded and told."""
-    from vaelab.reporting.tables import tell_found
-    from vaelab.run import build_data
+    from vaelab.report.tables import tell_found
+    from vaelab.run.build import build_data
 
     data = build_data(configured(words, settings))
     found = data.prepare()
@@ -81,7 +81,7 @@ def load(words: Sequence[str], **settings: Any) -> Reading:
 
 def read(words: Sequence[str], path: Path, signature: Any, **settings: Any) -> Reading:
     """One further file, as a task has it for a model of this signature."""
-    from vaelab.run import build_source
+    from vaelab.run.build import build_source
 
     source: Any = build_source(configured(words, settings))
     return Reading(source.read(path, signature).numpy())

@@ -27,12 +27,17 @@ TARGETS = (
     *(
         "vaelab.data.writers.NpyWriter",
         "vaelab.data.writers.NpyWriter.write",
-        "vaelab.run.load_run",
+        "vaelab.run.checkpoint.load_run",
         "vaelab.data.cache._save",
     ),
-    *("vaelab.objectives.latents.Latent", "vaelab.objectives.latents.GaussianLatent", "vaelab.nets.mlp.MLP"),
-    *("vaelab.data.sources.image_folder.ImageFolder", "vaelab.variants.base.VAE", "vaelab.nets.base.Architecture"),
-    *("vaelab.tasks.prior.Prior", "vaelab.data.loader.torch.load", "vaelab.errors.UserError", "vaelab.nets.lstm.LSTM"),
+    *("vaelab.latent.base.Latent", "vaelab.latent.base.GaussianLatent", "vaelab.architecture.mlp.MLP"),
+    *("vaelab.dataset.image_folder.ImageFolder", "vaelab.variant.base.VAE", "vaelab.architecture.base.Architecture"),
+    *(
+        "vaelab.task.prior.Prior",
+        "vaelab.data.loader.torch.load",
+        "vaelab.errors.UserError",
+        "vaelab.architecture.lstm.LSTM",
+    ),
 )
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 2**31, 2**63, 10**30, 0.5, -0.5, 1e308, float("nan"), float("inf"), "", "abc"),
@@ -86,11 +91,11 @@ def make(rng: Rng, folder: Path, ready: Path) -> Input:
 
 def sampled(path: Path, out: Path, task: str) -> Reading:
     """What a task makes of it."""
-    from vaelab.run import load_run
-    from vaelab.tasks.base import Output
-    from vaelab.tasks.manifold import Manifold
-    from vaelab.tasks.prior import Prior
-    from vaelab.tasks.traverse import Traverse
+    from vaelab.run.checkpoint import load_run
+    from vaelab.task.base import Output
+    from vaelab.task.manifold import Manifold
+    from vaelab.task.prior import Prior
+    from vaelab.task.traverse import Traverse
 
     tasks: dict[str, Any] = {
         "prior": lambda: Prior(n=2),
@@ -285,7 +290,7 @@ def attack(rng: Rng, content: Content) -> str:
     )
     config[place] = {**CANARY, "self": writer, "piece": {"_target_": "numpy.zeros", "shape": 3}}
     if place == "dataset":
-        config[place] = {"_target_": "vaelab.data.sources.sine.Sine", "codec": config[place]}
+        config[place] = {"_target_": "vaelab.dataset.sine.Sine", "codec": config[place]}
     content["vaelab"]["config"] = dumped(config)
     return f"an attack in {place}"
 

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vaelab.cli import is_first_process
 from vaelab.errors import UserError
-from vaelab.folder import SWEEP_LOCK, own_folder
+from vaelab.run.folder import SWEEP_LOCK, own_folder
 
 # A sweep over groups composes one configuration for each choice of them, and a thousand take a quarter of a gigabyte.
 MOST = 100

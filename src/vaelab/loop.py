@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from vaelab.variants.base import VAE
+from vaelab.variant.base import VAE
 
 # A block ends after so long, so that progress shows and Ctrl-C is answered.
 BLOCK_SECONDS = 0.25

@@ -28,8 +28,9 @@ def sample(config: DictConfig) -> None:
     from hydra.types import RunMode
 
     from vaelab.config import SampleSettings, build, check_settings
-    from vaelab.run import load_run, set_threads
-    from vaelab.tasks.base import Output, Task
+    from vaelab.run.build import set_threads
+    from vaelab.run.checkpoint import load_run
+    from vaelab.task.base import Output, Task
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     check_settings(SampleSettings, config)

@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 from vaelab.cli import as_mistake, is_first_process, program
 from vaelab.errors import Interrupted, UserError
-from vaelab.folder import Opened, is_done, last_checkpoint, open_run, output_dir, overrides_of
 from vaelab.overrides import typed
+from vaelab.run.folder import Opened, is_done, open_run, output_dir
+from vaelab.run.state import last_checkpoint, overrides_of
 
 if TYPE_CHECKING:
     import lightning as L
     from lightning.pytorch.callbacks import Timer
     from omegaconf import DictConfig
 
-    from vaelab.acceleration import Acceleration
+    from vaelab.accelerator.base import Acceleration
     from vaelab.data.module import DataModule, Found
-    from vaelab.reporting.finale import Tested
-    from vaelab.variants.base import VAE
+    from vaelab.report.finale import Tested
+    from vaelab.variant.base import VAE
 
 
 # Of lightning.Trainer's settings those that are not the user's.
@@ -71,7 +72,7 @@ def train_in(run: Opened) -> float:
     from lightning import seed_everything
 
     from vaelab.memory import TRAINED
-    from vaelab.run import build_variant, set_threads, shared_data
+    from vaelab.run.build import build_variant, set_threads, shared_data
     from vaelab.seeding import short_seed
 
     directory, config = run.directory, run.config
@@ -103,7 +104,7 @@ def import_frameworks() -> None:
     """Import what is large, once in a process, with the garbage collector kept from walking through it ever after."""
     gc.disable()
     try:
-        for name in ("lightning.pytorch", "torch.utils.tensorboard", "vaelab.run"):
+        for name in ("lightning.pytorch", "torch.utils.tensorboard", "vaelab.run.directory"):
             importlib.import_module(name)
     finally:
         gc.freeze()
@@ -168,8 +169,9 @@ def quieten_lightning() -> None:
 def write_down(found: Found, data: DataModule, run: Opened) -> None:
     """Say what was found and where the run goes, and write down where it comes from."""
     from vaelab.data.items import as_text
-    from vaelab.reporting.tables import tell_found
-    from vaelab.run import claim, provenance, write_config, write_json, write_whole
+    from vaelab.report.tables import tell_found
+    from vaelab.run.directory import claim, write_config
+    from vaelab.run.records import provenance, write_json, write_whole
 
     if not is_first_process():
         return
@@ -205,9 +207,9 @@ def words_of(directory: Path) -> list[str] | None:
 
 def make_acceleration(config: DictConfig) -> Acceleration:
     """What `accelerator` says beside Lightning's settings. Raises `UserError` for a setting of the wrong type."""
-    from vaelab.acceleration import Acceleration
+    from vaelab.accelerator.base import Acceleration
     from vaelab.config import check_settings
-    from vaelab.run import part
+    from vaelab.run.build import part
 
     own = part(config.accelerator, list(ACCELERATION))
     check_settings(Acceleration, own)
@@ -223,12 +225,13 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
 
     from vaelab.config import check_settings
     from vaelab.loop import BlockLoop
-    from vaelab.processes import check_processes, keep_to_this_machine
-    from vaelab.reporting.board import Board, Scalars
-    from vaelab.reporting.checkpoints import Checkpoints, WholeFiles
-    from vaelab.reporting.history import History
-    from vaelab.reporting.progress import TrainingBar
-    from vaelab.run import checkpoint_entry, part
+    from vaelab.report.board import Board, Scalars
+    from vaelab.report.checkpoints import Checkpoints, WholeFiles
+    from vaelab.report.history import History
+    from vaelab.report.progress import TrainingBar
+    from vaelab.run.build import part
+    from vaelab.run.checkpoint import checkpoint_entry
+    from vaelab.run.processes import check_processes, keep_to_this_machine
 
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
@@ -293,7 +296,7 @@ def planned_steps(trainer: L.Trainer, data: DataModule) -> int:
     Raises:
         UserError: if there are none, or a setting of theirs asks for the impossible.
     """
-    from vaelab.variants.base import FOREVER
+    from vaelab.variant.base import FOREVER
 
     batches = -(-(len(data.stores["train"]) // trainer.world_size) // data.batch_size)
     limit = trainer.limit_train_batches
@@ -366,8 +369,8 @@ def report(
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from vaelab.reporting.finale import final_report, tell_end
-    from vaelab.trust import foreign_modules
+    from vaelab.report.finale import final_report, tell_end
+    from vaelab.run.trust import foreign_modules
 
     with told_when_stopped(directory):
         tested = evaluate_best(trainer, variant, data, directory)
@@ -379,7 +382,7 @@ def report(
 
 def keep_changes(directory: Path, config: DictConfig) -> None:
     """Have what a resumed run goes on with hold for the next time, too."""
-    from vaelab.run import write_config
+    from vaelab.run.directory import write_config
 
     if config.resume and is_first_process():
         kept = config.copy()
@@ -413,7 +416,7 @@ def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory:
     """The means over the test split, of the best weights, which the variant has from then on."""
     import torch
 
-    from vaelab.reporting.finale import Tested
+    from vaelab.report.finale import Tested
 
     # The trainer's own way puts the callbacks back, too, and with them the course of the training.
     best = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True, mmap=True)

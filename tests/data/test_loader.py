@@ -3,8 +3,8 @@ from itertools import chain
 import pytest
 import torch
 
-from vaelab.data.codecs.picture import PictureCodec
-from vaelab.data.codecs.signal import SignalCodec
+from vaelab.codec.picture import PictureCodec
+from vaelab.codec.signal import SignalCodec
 from vaelab.data.loader import IndexLoader, Store
 
 N = 23

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vaelab.data.codecs.picture import PictureCodec
-from vaelab.data.codecs.signal import SignalCodec
-from vaelab.data.codecs.trace import TraceCodec
+from vaelab.codec.picture import PictureCodec
+from vaelab.codec.signal import SignalCodec
+from vaelab.codec.trace import TraceCodec
 from vaelab.data.items import Items
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError

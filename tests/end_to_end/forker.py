@@ -16,12 +16,12 @@ import traceback
 HEAVY = (
     "vaelab.train",
     "vaelab.sample",
-    "vaelab.run",
-    "vaelab.reporting.finale",
-    "vaelab.reporting.board",
-    "vaelab.reporting.checkpoints",
-    "vaelab.reporting.progress",
-    "vaelab.tasks.base",
+    "vaelab.run.directory",
+    "vaelab.report.finale",
+    "vaelab.report.board",
+    "vaelab.report.checkpoints",
+    "vaelab.report.progress",
+    "vaelab.task.base",
     "matplotlib.pyplot",
     "sklearn.decomposition",
     "sklearn.mixture",
@@ -91,15 +91,16 @@ def at_batch(number, act, stage="train"):
     Stages without batches: `data` when they are read, `record` when provenance.json is written, `checkpoint` when one
     is, `figures` when they are drawn.
     """
-    from vaelab import loop, run
+    from vaelab import loop
     from vaelab.data.module import DataModule
-    from vaelab.reporting import finale
-    from vaelab.reporting.checkpoints import WholeFiles
-    from vaelab.variants.base import VAE
+    from vaelab.report import finale
+    from vaelab.report.checkpoints import WholeFiles
+    from vaelab.run import records
+    from vaelab.variant.base import VAE
 
     owner, name = {
         "data": (DataModule, "prepare"),
-        "record": (run, "write_json"),
+        "record": (records, "write_json"),
         "train": (VAE, "training_step"),
         "validation": (VAE, "validation_step"),
         "checkpoint": (WholeFiles, "_write"),

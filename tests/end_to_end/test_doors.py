@@ -534,7 +534,7 @@ def test_a_script_is_the_same_door(vaelab, words, tmp_path):
 OWN = """
 from dataclasses import dataclass
 
-from vaelab.nets.mlp import MLP
+from vaelab.architecture.mlp import MLP
 
 
 @dataclass

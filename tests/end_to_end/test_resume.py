@@ -241,7 +241,7 @@ def test_training_sees_a_new_order_in_each_epoch(words):
 
     from vaelab.cli import register_resolvers
     from vaelab.config import config_dir
-    from vaelab.run import build_data, build_variant
+    from vaelab.run.build import build_data, build_variant
 
     class Watch(L.Callback):
         def __init__(self):

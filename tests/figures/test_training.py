@@ -1,7 +1,9 @@
 from functools import partial
 
+from vaelab.beta_schedule.capacity import capacity
+from vaelab.beta_schedule.constant import constant
+from vaelab.beta_schedule.cyclic import cyclic
 from vaelab.figures.training import history_curves, schedule_curve
-from vaelab.objectives.beta_schedules import capacity, constant, cyclic
 
 STEPS = [(0, 1.0), (10, 2.0)]
 

@@ -19,7 +19,7 @@ TOYS = {
     "leaves": "return Reading(left_out=[('row 1', 'too short')])",
     "refuses": "raise UserError('no such thing: give another')",
     "full": "raise OSError(28, 'No space left on device', 'a file')",
-    "wordy": "raise UserError('no such thing\\nand more')",
+    "wordy": "return Reading(left_out=[('row 1', 'no such thing\\nand more')])",
     "mute": "return Reading(left_out=[('row 1', '')])",
     "raises": "return {}['key']",
     "leaving": "raise SystemExit(3)",
@@ -116,7 +116,8 @@ def test_an_exception_is_told_with_its_last_line_and_its_place_once_for_all_that
 @pytest.mark.parametrize("kind", ["sleeps", "spins"])
 def test_a_planted_hang_is_found_and_where_it_hangs(played, kind):
     assert row(played[1], kind) == [2, 0, 0, 0, 0, 2, 0, 0]
-    assert re.match(r"hang \(2\): over 1.5 s at \S+:\d+ in ", told(played[1], kind)[0])
+    # A busy machine may find it in another line the second time.
+    assert re.match(r"hang \(\d\): over 1.5 s at \S+:\d+ in ", told(played[1], kind)[0])
 
 
 @pytest.mark.parametrize("kind", ["eats", "frees"])
@@ -174,7 +175,7 @@ def test_a_mistake_on_the_command_line_is_refused(module, words, capsys):
 
 # The second time, all tables come out at twice their size.
 CHANGED = """
-from vaelab.data.sources.signal_table import SignalTable
+from vaelab.dataset.signal_table import SignalTable
 load = SignalTable.load
 def doubled(self):
     items = load(self)

@@ -1,1 +1,1 @@
-"""Sources, codecs and the in-memory DataModule."""
+"""Items in memory: split, served in batches, cached on disk, written to files."""

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelab.codec.base import Codec
 from vaelab.data.batch import Batch
-from vaelab.data.codecs.base import Codec
 from vaelab.seeding import generator, stream_seed
 
 

@@ -8,12 +8,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from vaelab.codec.base import Codec
 from vaelab.data.batch import Batch
-from vaelab.data.codecs.base import Codec
 from vaelab.data.items import Items, Signature
 from vaelab.data.loader import IndexLoader, Store
-from vaelab.data.sources.base import Source
 from vaelab.data.split import SPLITS, split_items, split_notes
+from vaelab.dataset.base import Source
 from vaelab.errors import UserError
 from vaelab.seeding import generator
 

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vaelab.figures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    PALE,
-    RED,
-    axis_labels,
-    legend_above,
-    small_multiples,
-    title,
-)
+from vaelab.figures.style import BLUE, GREEN, INK, PALE, RED, axis_labels, legend_above, small_multiples, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
-    from vaelab.objectives.beta_schedules import Pressure
+    from vaelab.beta_schedule.base import Pressure
 
 LOOKS = {"train": (BLUE, 0.9), "val": (RED, 1.4), "test": (GREEN, 1.4)}
 TITLES = {

@@ -1,0 +1,1 @@
+"""What makes the same arithmetic faster on the device at hand."""

@@ -1,0 +1,109 @@
+"""Residual nets for pictures and spectrograms."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vaelab.architecture.base import (
+    Architecture,
+    Shape,
+    check_halvable,
+    check_layers,
+    check_rank,
+    group_norm,
+    halved_sizes,
+)
+from vaelab.errors import UserError
+
+
+@dataclass
+class ResNet2d(Architecture):
+    """Halve, then residual blocks, once for each of `widths`.
+
+    No skip leads past the code, so interpolations move and the prior can be sampled. Nothing runs at full size but the
+    first and the last convolution: there most of the time would go.
+    """
+
+    widths: Sequence[int] = (24, 48, 96, 128)
+    blocks: int = 1
+
+    def __post_init__(self) -> None:
+        check_layers(self.widths)
+        if self.blocks < 0:
+            raise UserError(f"architecture.blocks must not be negative, not {self.blocks}")
+
+    def own_code(self, shape: Shape) -> int:  # noqa: D102
+        self._check(shape)
+        return math.prod(self._code_shape(shape))
+
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+        self._check(shape)
+        layers: list[nn.Module] = []
+        for before, width in pairwise([shape[0], *self._widths(shape)]):
+            layers += [nn.Conv2d(before, width, 4, 2, 1), *self._blocks(width)]
+        width = self._widths(shape)[-1]
+        layers += [group_norm(width), nn.SiLU()]
+        if dim is None:
+            return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
+
+    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+        self._check(shape)
+        widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
+        code = self._code_shape(shape)
+        layers: list[nn.Module] = [nn.Linear(code_size, math.prod(code))] if code_size else []
+        layers += [nn.Unflatten(1, code), *self._blocks(widths[-1])]
+        for (after, before), size in zip(reversed(list(pairwise(widths))), reversed(sizes[1:-1]), strict=True):
+            layers += [nn.Conv2d(before, after, 3, padding=1), _Grow(size), *self._blocks(after)]
+        layers += [group_norm(widths[0]), nn.SiLU(), _Grow(sizes[0])]
+        return nn.Sequential(*layers, nn.Conv2d(widths[0], shape[0], 5, padding=2))
+
+    def _check(self, shape: Shape) -> None:
+        check_rank(shape, 2, "resnet2d", "architecture=conv1d")
+        check_halvable(shape, "resnet2d")
+
+    def _widths(self, shape: Shape) -> Sequence[int]:
+        return self.widths[: len(halved_sizes(shape[1:], len(self.widths))) - 1]
+
+    def _code_shape(self, shape: Shape) -> tuple[int, ...]:
+        return (self._widths(shape)[-1], *halved_sizes(shape[1:], len(self.widths))[-1])
+
+    def _blocks(self, width: int) -> list[nn.Module]:
+        return [_Block(width) for _ in range(self.blocks)]
+
+
+class _Block(nn.Module):
+    """Norm, activate, convolve, twice, added to what came in (He et al. 2016, pre-activation)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            group_norm(width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            group_norm(width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class _Grow(nn.Module):
+    """To `size` along straight lines: repeated pixels would show as a grid, a transposed convolution as a checkerboard.
+
+    Odena et al. 2016, "Deconvolution and checkerboard artifacts".
+    """
+
+    def __init__(self, size: Sequence[int]) -> None:
+        super().__init__()
+        self.size = tuple(size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, size=self.size, mode="bilinear", align_corners=False)

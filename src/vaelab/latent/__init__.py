@@ -1,0 +1,1 @@
+"""Latent families: what q(z|x) and p(z) are."""

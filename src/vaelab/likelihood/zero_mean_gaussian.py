@@ -1,0 +1,32 @@
+"""A normal density without a mean, whose width is decoded."""
+
+import torch
+from torch import Tensor
+
+from vaelab.likelihood.base import Likelihood, check_width, gaussian_log_density, per_sample
+
+
+class ZeroMeanGaussian(Likelihood):
+    """N(0, sigma²) with the decoder's output as log sigma: for what has no expectation to speak of, but a power.
+
+    A fading radio tap or a band of noise is such: its variance is all that a code can know of it. `min_sigma`, in
+    quadrature with the decoder's, keeps the density finite where the data vanish, and is the noise under every sample.
+    """
+
+    def __init__(self, min_sigma: float = 0.03) -> None:
+        super().__init__()
+        check_width("min_sigma", min_sigma)
+        self.min_sigma = min_sigma
+
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+        return per_sample(gaussian_log_density(target, torch.zeros_like(params), self._variance(params)))
+
+    def mean(self, params: Tensor) -> Tensor:  # noqa: D102
+        return torch.zeros_like(params)
+
+    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+        return self._variance(params).sqrt() * torch.randn_like(params)
+
+    def _variance(self, params: Tensor) -> Tensor:
+        # The bound is far outside what training visits; it keeps one wild batch from overflowing exp.
+        return torch.exp(2 * params.clamp(max=20.0)) + self.min_sigma**2

@@ -1,1 +1,0 @@
-"""Likelihoods, latents, beta schedules and the bound."""

@@ -1,0 +1,1 @@
+"""Optimizers with the schedules of their learning rates."""

@@ -1,0 +1,41 @@
+"""The course of a training, kept for its curves and across a resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+
+from vaelab.variant.base import VAE
+
+CURVES = ("objective", "elbo", "log_likelihood", "kl", "error")
+
+
+class History(L.Callback):
+    """The objective, the bound and its terms by step, in training and validation, in `curves`.
+
+    It goes from a name to a list of (step, value), and holds what the model has.
+    """
+
+    def __init__(self) -> None:
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+
+    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+        # As tensors, which are copied and written in no time however long the run.
+        return {"curves": {name: torch.tensor(points, dtype=torch.float64) for name, points in self.curves.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+        curves = {name: torch.as_tensor(points, dtype=torch.float64) for name, points in state_dict["curves"].items()}
+        self.curves = {name: [(int(step), value) for step, value in points.tolist()] for name, points in curves.items()}
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+        assert isinstance(module, VAE)
+        known: dict[str, Any] = {**trainer.callback_metrics, **module.latest}
+        names = [f"{split}/{name}" for split in ("val", "train") for name in CURVES]
+        values = {name: float(known[name]) for name in names if name in known}
+        if module.latent.has_prior:
+            # Of the step that was taken last: when the run is over there is no other.
+            values["beta"] = module.pressure(max(trainer.global_step - 1, 0)).beta
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append((trainer.global_step, value))

@@ -1,0 +1,1 @@
+"""A run: objects from its configuration, its directory, its checkpoint."""

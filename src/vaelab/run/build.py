@@ -1,0 +1,138 @@
+"""From a configuration to objects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from threadpoolctl import threadpool_limits
+
+from vaelab.architecture.base import Architecture
+from vaelab.beta_schedule.base import BetaSchedule
+from vaelab.codec.base import Codec
+from vaelab.config import bind, build, check_settings
+from vaelab.data.items import Signature
+from vaelab.data.module import DataModule
+from vaelab.dataset.base import Source
+from vaelab.errors import UserError
+from vaelab.latent.base import Latent
+from vaelab.likelihood.base import Likelihood
+from vaelab.memory import LARGE, WEIGHT, check_size, count_weights
+from vaelab.objective.base import Objective
+from vaelab.optimizer.base import MakeOptimizer
+from vaelab.variant.base import VAE, Parts
+
+# Threads for each core: with more they only wait for one another.
+MOST_THREADS = 4
+
+
+SERVED = ("batch_size", "split", "flip", "keep")
+
+
+def build_source(config: DictConfig) -> Source:
+    """The source of `config.dataset`: what is left of it beside the codec and how items are served."""
+    dataset = config.dataset
+    return build(part(dataset, [key for key in dataset if key not in (*SERVED, "codec")]), Source)
+
+
+def build_codec(config: DictConfig) -> Codec:
+    """The codec of `config.dataset`, not fitted yet."""
+    return build(config.dataset.codec, Codec)
+
+
+def part(node: DictConfig, keys: list[Any]) -> DictConfig:
+    """Some settings of a node, which keep its name in what is said of them."""
+    part = OmegaConf.masked_copy(node, keys)
+    part._set_key(node._key())
+    part._set_parent(node._get_parent())
+    return part
+
+
+def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
+    """The DataModule of `config.dataset`: its source, its codec (or a run's own) and how they are served."""
+    dataset = config.dataset
+    served = part(dataset, [key for key in dataset if key in (*SERVED, "codec")])
+    check_settings(DataModule, served)
+    settings = {str(key): value for key, value in served.items() if key in SERVED}
+    codec = build_codec(config) if fitted is None else fitted
+    return DataModule(build_source(config), codec, seed=config.seed, fitted=fitted is not None, **settings)
+
+
+def shared_data(config: DictConfig) -> DataModule:
+    """As `build_data`, but what the last call gave if seed and dataset are the same: a sweep reads its data once."""
+    settings = OmegaConf.to_yaml(OmegaConf.masked_copy(config, ["seed", "dataset"]))
+    if settings not in _SHARED:
+        # Before the next is there: two sets in memory may be one too many.
+        _SHARED.clear()
+        _SHARED[settings] = build_data(config)
+    return _SHARED[settings]
+
+
+_SHARED: dict[str, DataModule] = {}
+
+
+def build_variant(
+    config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
+) -> VAE:
+    """The model that a configuration describes, for encoded items of this shape.
+
+    Raises:
+        UserError: if a setting is outside its range, or there is no memory for `copies` of all weights.
+    """
+    architecture, latent = build(config.architecture, Architecture), build(config.latent, Latent)
+    own = latent.dim is None
+    if own:
+        latent.dim = architecture.own_code(shape)
+    encoder = partial(architecture.encoder, shape, latent.heads, None if own else latent.dim)
+    decoder = partial(architecture.decoder, None if own else latent.code_size, shape)
+    weights = count_weights(encoder, decoder)
+    check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
+    if weights > LARGE:
+        print(f"a net of {weights:,} weights", file=sys.stderr)
+    parts = Parts(
+        encoder=encoder(),
+        decoder=decoder(),
+        latent=latent,
+        likelihood=build(config.likelihood, Likelihood),
+        objective=build(config.objective, Objective),
+        codec=codec,
+        signature=signature,
+        shape=tuple(shape),
+        schedule=bind(config.beta_schedule, BetaSchedule),
+        optimize=_tried(config.optimizer),
+        seed=config.seed,
+    )
+    variant = build(config.variant, VAE, parts)
+    # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
+    return variant.to(memory_format=torch.channels_last)
+
+
+def _tried(optimizer: DictConfig) -> Any:
+    """The optimizer's settings, bound, and refused now rather than when the run directory is already taken."""
+    optimize = bind(optimizer, MakeOptimizer)
+    try:
+        optimize([torch.nn.Parameter(torch.zeros(1, device="cpu"))], 1)
+    except ValueError as error:
+        raise UserError(f"optimizer: {error}: give one inside its range") from error
+    return optimize
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch and the linear algebra of numpy, scipy and scikit-learn use so many threads; None leaves it to them.
+
+    Raises:
+        UserError: below one, or many more than there are cores.
+    """
+    if threads is None:
+        return
+    most = MOST_THREADS * (os.cpu_count() or 1)
+    if not 1 <= threads <= most:
+        raise UserError(f"threads must be at least 1 and at most {most} on this machine, not {threads}")
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    # That was for what is loaded; what is yet to be imported reads these.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))

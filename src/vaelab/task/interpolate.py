@@ -1,0 +1,79 @@
+"""The way from one item to another through the latent space."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vaelab.errors import UserError
+from vaelab.latent.base import Latent
+from vaelab.run.checkpoint import Run
+from vaelab.task.base import Output, chosen_items, code_means, encode, read_file
+
+Path = Literal["lerp", "slerp"]
+
+
+@dataclass
+class Interpolate:
+    """`n` steps from one item to another, ends included: test items by `between`, or two files by `files`.
+
+    Without either, two test items are drawn.
+
+    `path=lerp` goes straight; `path=slerp` along the arc (Shoemake 1985), whose middle is as far from the origin as
+    its ends, as most of a Gaussian prior's mass is.
+    """
+
+    n: int = 10
+    path: Path = "slerp"
+    between: list[int] | None = None
+    files: list[str] = field(default_factory=list)
+
+    def __call__(self, run: Run, out: Output) -> None:
+        """Write `path.npy`, `path.png` and, of sound, each step as wav."""
+        if self.n < 2:
+            raise UserError(f"task.n must be at least 2, both ends, not {self.n}")
+        x, level = self._ends(run)
+        start, end = code_means(run, x)
+        codes = way(start, end, self.n, self.path, run.variant.latent)
+        decoded = run.variant.decode(codes)
+        levels = torch.lerp(level[0], level[1], torch.linspace(0, 1, self.n))
+        out.array("path", run.variant.codec.decode(decoded, levels))
+        out.figure("path", run.variant.path_figure(decoded))
+        out.sounds("path", run.variant, decoded, levels)
+
+    def _ends(self, run: Run) -> tuple[Tensor, Tensor]:
+        if self.files:
+            if len(self.files) != 2:
+                raise UserError(f"task.files must name two files, not {len(self.files)}")
+            return encode(run, torch.cat([read_file(run, file)[:1] for file in self.files]))
+        if self.between is not None and (len(self.between) != 2 or min(self.between) < 0):
+            raise UserError(f"task.between must name two test items, such as [0,1], not {self.between}")
+        ends = chosen_items(run, "task.between", self.between, 2)
+        return ends.x, ends.level
+
+
+def way(start: Tensor, end: Tensor, steps: int, path: Path, latent: Latent) -> Tensor:
+    """`(steps, code_size)` codes from `start` to `end`, ends included, each a valid code of the family."""
+    t = torch.linspace(0, 1, steps).unsqueeze(1)
+    return latent.project(lerp(start, end, t) if path == "lerp" else slerp(start, end, t))
+
+
+def lerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    """The straight line."""
+    return start + t * (end - start)
+
+
+def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    """The great arc (Shoemake 1985, eq. 1), its radius going evenly from one end's to the other's.
+
+    Ends in one line with the origin have no arc between them: there it is the straight line.
+    """
+    # In single precision the angle between nearly opposite ends would be noise.
+    a, b, s = start.double(), end.double(), t.double()
+    near, far = a.norm(), b.norm()
+    angle = torch.acos(((a @ b) / (near * far)).clamp(-1, 1))
+    if near * far == 0 or torch.sin(angle) < 1e-4:
+        return lerp(start, end, t)
+    arc = torch.sin((1 - s) * angle) * a / near + torch.sin(s * angle) * b / far
+    return (torch.lerp(near, far, s) * arc / torch.sin(angle)).to(start)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from vaelab.errors import UserError
+from vaelab.task.base import Output
+from vaelab.task.prior import Prior
+
+
+def drawn(run, folder, **settings):
+    Prior(**{"n": 5, **settings})(run, Output(folder))
+    return np.load(folder / "samples.npy"), np.load(folder / "codes.npy")
+
+
+@pytest.mark.parametrize("experiment", ["sine", "digits", "audio"])
+def test_as_many_items_as_asked_for_come_in_the_users_units_with_a_picture(tiny, tmp_path, experiment):
+    run = tiny(experiment)
+    samples, codes = drawn(run, tmp_path)
+    assert samples.shape == (5, *run.signature.raw_shape)
+    assert codes.shape == (5, run.variant.latent.code_size)
+    assert samples.dtype == (np.uint8 if experiment == "digits" else np.float32)
+    assert (tmp_path / "samples.png").stat().st_size > 1000
+    assert len(list(tmp_path.glob("*.wav"))) == (5 if experiment == "audio" else 0)
+
+
+def test_the_samples_are_the_codes_decoded(tiny, tmp_path):
+    run = tiny("sine", "dataset.codec.standardise=true")
+    samples, codes = drawn(run, tmp_path)
+    expected = run.variant.codec.decode(run.variant.decode(torch.from_numpy(codes)))
+    assert np.allclose(samples, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("density", ["prior", "gmm", "posterior"])
+def test_one_seed_gives_the_same_items_and_another_others(tiny, tmp_path, density):
+    run = tiny("digits")
+    found = [drawn(run, tmp_path / str(k), density=density, seed=seed)[1] for k, seed in enumerate((1, 1, 2))]
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+
+
+def test_the_posterior_draws_codes_of_training_items_and_no_others(tiny, tmp_path):
+    run = tiny("sine", "latent=gaussian", "latent.dim=2")
+    _, codes = drawn(run, tmp_path, density="posterior", n=500)
+    train, test = (run.variant.examine(run.data().loader(split, 1000)).code for split in ("train", "test"))
+    assert set(map(tuple, codes.tolist())) == set(map(tuple, train.tolist()))
+    assert set(map(tuple, codes.tolist())).isdisjoint(map(tuple, test.tolist()))
+
+
+def test_noise_is_the_likelihoods_own_on_top_of_the_mean(tiny, tmp_path):
+    run = tiny("sine", "likelihood=gaussian", "likelihood.sigma=0.3")
+    (mean, codes), (noisy, same) = (drawn(run, tmp_path / str(noise), n=100, noise=noise) for noise in (False, True))
+    assert np.array_equal(codes, same)
+    assert (noisy - mean).std() == pytest.approx(0.3, rel=0.05)
+
+
+def test_the_prior_needs_no_data(tiny, tmp_path):
+    run = tiny("sine")
+    run._data = None
+    run.config.dataset.waves = -1
+    assert len(drawn(run, tmp_path)[0]) == 5
+
+
+def test_a_run_without_a_prior_and_a_wish_for_nothing_are_refused_in_one_line(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"^latent=point has no prior: sample with task.density=gmm[^\n]+$"):
+        drawn(tiny("radio"), tmp_path)
+    with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
+        drawn(tiny("sine"), tmp_path, n=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_densities_are_fitted_on_a_draw_from_all_of_the_training_split(tiny, tmp_path, fifths, monkeypatch):
+    run = tiny("digits")
+    monkeypatch.setattr("vaelab.task.prior.FITTED_ON", 60)
+    drawn(run, tmp_path, density="gmm")
+    assert fifths(run.data(), "train") == (60, 5)

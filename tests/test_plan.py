@@ -1,0 +1,108 @@
+"""The plan of the house: a folder for each group of the configuration, and imports that go down, never round."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vaelab.config import config_dir
+
+PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
+README = Path(__file__).parents[1] / "README.md"
+DOORS = {"vaelab.train", "vaelab.sample"}
+# From the ground up: what lies on a floor imports from its own and from those below it.
+FLOORS = (
+    {"errors", "seeding", "memory", "config"},
+    {"simulators", "metrics", "figures"},
+    {"latent", "likelihood", "beta_schedule", "objective", "architecture", "optimizer"},
+    {"data", "codec", "dataset"},
+    {"variant", "accelerator", "loop"},
+    {"overrides", "cli"},
+    {"run"},
+    {"report"},
+    {"task"},
+    {"train", "sample"},
+)
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+NAMES = {name for name, _ in modules()}
+
+
+def imports(path, everything=True):
+    """Modules of the package that a file imports; what only type checkers see does not count."""
+    tree = ast.parse(path.read_text())
+    hidden = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node not in hidden:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if (name := inner if inner in NAMES else node.module) in NAMES:
+                    yield name
+
+
+GRAPH = {name: sorted({*imports(path)} - {name}) for name, path in modules()}
+
+
+def room(module):
+    return module.split(".")[1] if "." in module else "vaelab"
+
+
+@pytest.mark.parametrize("file", sorted(config_dir().glob("*/*.yaml")), ids=lambda f: f"{f.parent.name}={f.stem}")
+def test_what_an_entry_names_lies_in_the_folder_of_its_group(file):
+    node = yaml.safe_load(file.read_text())
+    if "_target_" in node:
+        assert node["_target_"].startswith(f"vaelab.{file.parent.name}.")
+        assert (PACKAGE / file.parent.name / "base.py").is_file()
+    if "codec" in node:
+        assert node["codec"]["_target_"].startswith("vaelab.codec.")
+
+
+def test_the_readmes_table_of_entries_is_what_the_configurations_offer():
+    rows = [line.split("|")[1:3] for line in README.read_text().splitlines() if line.startswith("| `")]
+    table = {group.split("`")[1]: set(words.split("`")[1::2]) for group, words in rows}
+    groups = {folder for folder in config_dir().iterdir() if folder.is_dir()}
+    offered = {folder.name: {file.stem for file in folder.glob("*.yaml")} for folder in groups}
+    assert {group: table.get(group) for group in offered} == offered
+
+
+def test_nothing_imports_itself_by_a_detour():
+    done, way = set(), []
+
+    def walk(name):
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            way.append(name)
+            for other in GRAPH[name]:
+                walk(other)
+            way.pop()
+            done.add(name)
+
+    for name in GRAPH:
+        walk(name)
+
+
+def test_nothing_imports_a_door():
+    assert not {name: doors for name, others in GRAPH.items() if (doors := DOORS & set(others)) and name not in DOORS}
+
+
+def test_every_room_stands_on_those_below_it():
+    floor = {name: k for k, rooms in enumerate(FLOORS) for name in rooms}
+    wrong = [
+        (name, other)
+        for name, others in GRAPH.items()
+        for other in others
+        if "." in name and "." in other and floor[room(other)] > floor[room(name)]
+    ]
+    assert not wrong
