@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_samples_and_another_others(vaelab, trained
 
 
 def test_a_run_directory_gets_its_samples_where_none_are_asked_for(vaelab, trained, tmp_path):
-    run = shutil.copytree(trained("sine")[0], tmp_path / "run")
+    run = shutil.copytree(trained("sine")[0], tmp_path / "run", ignore=shutil.ignore_patterns("samples"))
     vaelab.sample(f"run={run}", "task.n=1", cwd=tmp_path).done()
     assert names(next((run / "samples").glob("prior_*"))) == {"samples.npy", "codes.npy", "samples.png"}
     assert names(tmp_path) == {"run"}
