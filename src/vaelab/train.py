@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vaelab.accelerator.base import Acceleration
     from vaelab.data.module import DataModule, Found
     from vaelab.report.finale import Tested
-    from vaelab.variant.base import VAE
+    from vaelab.variant.base import Method
 
 
 # Of lightning.Trainer's settings those that are not the user's.
@@ -216,7 +216,7 @@ def make_acceleration(config: DictConfig) -> Acceleration:
     return Acceleration(**{str(key): value for key, value in own.items()})
 
 
-def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: VAE) -> L.Trainer:
+def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant: Method) -> L.Trainer:
     """Lightning's trainer with vaelab's callbacks."""
     import lightning as L
     from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
@@ -266,12 +266,12 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     return trainer
 
 
-def choose_monitor(config: DictConfig, variant: VAE) -> tuple[str, str]:
-    """What chooses the best weights, as `VAE.monitored` says it.
+def choose_monitor(config: DictConfig, variant: Method) -> tuple[str, str]:
+    """What chooses the best weights, as `Method.monitored` says it.
 
     A run that was begun when there was no such setting goes on by what chose its best so far: the bound.
     """
-    if "monitor" not in config and variant.monitor[0] == "val/objective" and variant.latent.has_prior:
+    if "monitor" not in config and variant.monitor[0] == "val/objective" and "elbo" in variant.told():
         return variant.monitored("val/elbo")
     return variant.monitored(config.get("monitor"))
 
@@ -327,7 +327,7 @@ def check_evaluation(trainer: L.Trainer, data: DataModule) -> None:
             raise UserError(f"trainer.limit_{name}_batches={limit} of {batches} batches is none: give at least 1")
 
 
-def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, resume: str | None) -> float:
+def fit(trainer: L.Trainer, variant: Method, data: DataModule, directory: Path, resume: str | None) -> float:
     """Train, from the last checkpoint if resumed; the seconds that it took, in all its parts.
 
     Raises:
@@ -363,7 +363,7 @@ def fit(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, res
 
 
 def report(
-    trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path, config: DictConfig, seconds: float
+    trainer: L.Trainer, variant: Method, data: DataModule, directory: Path, config: DictConfig, seconds: float
 ) -> None:
     """Test the best weights; write metrics, figures and TensorBoard's last page; tell."""
     from hydra.core.hydra_config import HydraConfig
@@ -412,7 +412,7 @@ def told_when_stopped(directory: Path) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> Tested:
+def evaluate_best(trainer: L.Trainer, variant: Method, data: DataModule, directory: Path) -> Tested:
     """The means over the test split, of the best weights, which the variant has from then on."""
     import torch
 
