@@ -19,7 +19,7 @@ def test_the_code_depends_on_every_sample_from_the_first_to_the_last():
 
 def test_every_sample_of_the_output_depends_on_the_code():
     torch.manual_seed(0)
-    decoder = LSTM(16).decoder(3, (2, 40))
+    decoder = LSTM(16).decoder((2, 40), 3)
     first, second = decoder(torch.zeros(1, 3)), decoder(torch.ones(1, 3))
     assert ((first - second).abs() > 0).all()
 

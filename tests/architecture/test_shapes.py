@@ -29,7 +29,7 @@ def name(value):
 def test_data_of_any_size_go_to_a_code_of_any_size_and_back(architecture, shape, heads):
     x = torch.randn(2, *shape)
     assert architecture.encoder(shape, heads, 5)(x).shape == (2, heads * 5)
-    assert architecture.decoder(7, shape)(torch.randn(2, 7)).shape == x.shape
+    assert architecture.decoder(shape, 7)(torch.randn(2, 7)).shape == x.shape
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])
@@ -37,14 +37,14 @@ def test_data_of_any_size_go_to_a_code_of_any_size_and_back(architecture, shape,
 def test_data_of_any_size_go_to_the_architectures_own_code_and_back(architecture, shape, heads):
     x, own = torch.randn(2, *shape), architecture.own_code(shape)
     assert architecture.encoder(shape, heads, None)(x).shape == (2, heads * own)
-    assert architecture.decoder(None, shape)(torch.randn(2, own)).shape == x.shape
+    assert architecture.decoder(shape, None)(torch.randn(2, own)).shape == x.shape
 
 
 @pytest.mark.parametrize(("architecture", "shape"), [(a, s) for a, s in GIVEN_CODE + OWN_CODE if s[-1] > 7], ids=name)
 def test_every_item_is_coded_and_decoded_by_itself(architecture, shape):
     torch.manual_seed(0)
     dim = None if (architecture, shape) in OWN_CODE else 5
-    encoder, decoder = architecture.encoder(shape, 1, dim), architecture.decoder(dim, shape)
+    encoder, decoder = architecture.encoder(shape, 1, dim), architecture.decoder(shape, dim)
     x = torch.rand(4, *shape)
     code = encoder(x)
     assert torch.allclose(encoder(x[2:3]), code[2:3], atol=1e-5)
@@ -63,7 +63,7 @@ def test_every_item_is_coded_and_decoded_by_itself(architecture, shape):
 def test_after_one_step_the_gradient_reaches_every_parameter(architecture, shape):
     torch.manual_seed(0)
     dim = None if isinstance(architecture, UNet1d) else 5
-    net = nn.ModuleList([architecture.encoder(shape, 1, dim), architecture.decoder(dim, shape)])
+    net = nn.ModuleList([architecture.encoder(shape, 1, dim), architecture.decoder(shape, dim)])
     optimizer, x = torch.optim.SGD(net.parameters(), lr=0.01), torch.randn(8, *shape)
     # Residual blocks begin as the identity: only the second step moves all of them.
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_after_one_step_the_gradient_reaches_every_parameter(architecture, shape
 )
 def test_data_of_the_wrong_rank_are_refused_in_one_line_with_a_remedy(architecture, shape, remedy):
     dim = None if isinstance(architecture, UNet1d) else 4
-    for build in (lambda: architecture.encoder(shape, 1, dim), lambda: architecture.decoder(dim, shape)):
+    for build in (lambda: architecture.encoder(shape, 1, dim), lambda: architecture.decoder(shape, dim)):
         with pytest.raises(UserError, match=rf"^architecture=\w+ cannot take data of shape \({shape[0]}, .*") as told:
             build()
         assert str(told.value).endswith(f"use architecture={remedy}") and "\n" not in str(told.value)
@@ -103,7 +103,7 @@ def test_data_of_the_wrong_rank_are_refused_in_one_line_with_a_remedy(architectu
 )
 @pytest.mark.parametrize("dim", [None, 4])
 def test_data_too_small_to_halve_are_refused_in_one_line_with_a_remedy(architecture, shape, dim):
-    asked = [lambda: architecture.encoder(shape, 1, dim), lambda: architecture.decoder(dim, shape)]
+    asked = [lambda: architecture.encoder(shape, 1, dim), lambda: architecture.decoder(shape, dim)]
     for build in [*asked, lambda: architecture.own_code(shape)]:
         with pytest.raises(UserError, match=r"^architecture=\w+ cannot halve data [^\n]+use architecture=mlp$"):
             build()
@@ -122,7 +122,7 @@ def test_data_too_small_to_halve_are_refused_in_one_line_with_a_remedy(architect
 def test_data_of_one_sample_or_pixel_pass_where_nothing_must_be_halved(architecture, shape, dim):
     x = torch.randn(2, *shape)
     code = architecture.encoder(shape, 1, dim)(x)
-    assert architecture.decoder(dim, shape)(code).shape == x.shape
+    assert architecture.decoder(shape, dim)(code).shape == x.shape
 
 
 @pytest.mark.parametrize("family", [MLP, Conv1d, Conv2d, ResNet2d, UNet1d])
@@ -147,6 +147,6 @@ def test_an_unknown_activation_is_refused_naming_those_there_are(architecture):
 
 @pytest.mark.parametrize("architecture", [MLP(), LSTM()], ids=name)
 def test_an_architecture_without_a_code_of_its_own_asks_for_latent_dim(architecture):
-    for build in (lambda: architecture.encoder((1, 16), 1, None), lambda: architecture.decoder(None, (1, 16))):
+    for build in (lambda: architecture.encoder((1, 16), 1, None), lambda: architecture.decoder((1, 16), None)):
         with pytest.raises(UserError, match=r"^architecture=(mlp|lstm) needs latent.dim=NUMBER[^\n]+$"):
             build()

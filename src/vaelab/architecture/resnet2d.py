@@ -51,7 +51,7 @@ class ResNet2d(Architecture):
             return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         self._check(shape)
         widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
         code = self._code_shape(shape)

@@ -88,7 +88,7 @@ def build_variant(
     if own:
         latent.dim = architecture.own_code(shape)
     encoder = partial(architecture.encoder, shape, latent.heads, None if own else latent.dim)
-    decoder = partial(architecture.decoder, None if own else latent.code_size, shape)
+    decoder = partial(architecture.decoder, shape, None if own else latent.code_size)
     weights = count_weights(encoder, decoder)
     check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
     if weights > LARGE:
