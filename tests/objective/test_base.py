@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from vaelab.beta_schedule.base import BetaSchedule
+from vaelab.beta_schedule.base import BetaSchedule, Pressure, pressure_of
 from vaelab.beta_schedule.capacity import capacity
 from vaelab.beta_schedule.constant import constant
 from vaelab.config import bind, config_dir
@@ -26,7 +26,7 @@ POINTS, CAPACITIES = {Elbo}, {Elbo}
 def test_every_objective_takes_the_schedules_and_latents_that_it_can_weigh_and_refuses_the_others(
     objective, schedule, latent
 ):
-    end = bind(SCHEDULES[schedule], BetaSchedule)(100, 100)
+    end = pressure_of(bind(SCHEDULES[schedule], BetaSchedule), 100, 100)
     point = not latent.has_prior
     if (point and objective not in POINTS) or (schedule == "capacity" and (point or objective not in CAPACITIES)):
         with pytest.raises(UserError, match=r"^(objective=|latent=point)[^\n]+: use [^\n]+$"):
@@ -42,4 +42,4 @@ def test_free_bits_above_the_capacity_are_refused_and_those_below_are_not():
     ):
         Elbo(free_bits=0.5).check(GaussianLatent(10), end)
     Elbo(free_bits=0.4).check(GaussianLatent(10), end)
-    Elbo(free_bits=0.5).check(GaussianLatent(10), constant(100, 100))
+    Elbo(free_bits=0.5).check(GaussianLatent(10), Pressure(constant(100, 100)))

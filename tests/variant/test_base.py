@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from vaelab.beta_schedule.base import pressure_of
 from vaelab.beta_schedule.capacity import capacity
 from vaelab.beta_schedule.constant import constant
 from vaelab.beta_schedule.cosine import cosine
@@ -42,7 +43,7 @@ def model(latent=None, beta=constant, objective=None, seed=0, kind="signal"):
         codec=SignalCodec(),
         signature=Signature(kind, SHAPE, None, (), {}),
         shape=SHAPE,
-        schedule=beta,
+        schedule=partial(pressure_of, beta),
         optimize=partial(adam, lr=0.01),
         seed=seed,
     )

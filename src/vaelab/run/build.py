@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from threadpoolctl import threadpool_limits
 
 from vaelab.architecture.base import Architecture
-from vaelab.beta_schedule.base import BetaSchedule
+from vaelab.beta_schedule.base import BetaSchedule, pressure_of
 from vaelab.codec.base import Codec
 from vaelab.config import bind, build, check_settings
 from vaelab.data.items import Signature
@@ -102,7 +102,7 @@ def build_variant(
         codec=codec,
         signature=signature,
         shape=tuple(shape),
-        schedule=bind(config.beta_schedule, BetaSchedule),
+        schedule=partial(pressure_of, bind(config.beta_schedule, BetaSchedule)),
         optimize=_tried(config.optimizer),
         seed=config.seed,
     )
