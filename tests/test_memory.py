@@ -68,7 +68,7 @@ def test_weights_are_counted_without_being_made_and_without_a_draw():
 def test_every_architecture_can_be_counted(net):
     shape = (1, 16, 16) if isinstance(net, Conv2d | ResNet2d) else (1, 64)
     own = isinstance(net, UNet1d)
-    nets = [partial(net.encoder, shape, 2, None if own else 3), partial(net.decoder, None if own else 3, shape)]
+    nets = [partial(net.encoder, shape, 2, None if own else 3), partial(net.decoder, shape, None if own else 3)]
     made = sum(weight.numel() for make in nets for weight in make().parameters())
     assert count_weights(*nets) == made > 0
 
