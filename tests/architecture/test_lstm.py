@@ -39,3 +39,8 @@ def test_more_layers_end_in_the_state_of_the_last_one():
     states, _ = encoder.lstm(torch.ones(1, 20, 1))
     ends = torch.cat([states[:, -1, :16], states[:, 0, 16:]], 1)
     assert torch.allclose(encoder(torch.ones(1, 1, 20)), encoder.head(ends), atol=1e-6)
+
+
+def test_a_signal_of_one_sample_is_a_signal():
+    x = torch.randn(2, 1, 1)
+    assert LSTM(8).decoder((1, 1), 3)(LSTM(8).encoder((1, 1), 1, 3)(x)).shape == x.shape

@@ -1,3 +1,5 @@
+import pytest
+import torch
 from torch import nn
 
 from vaelab.architecture.mlp import MLP
@@ -17,3 +19,9 @@ def test_code_and_output_are_not_bent_by_an_activation():
     architecture = MLP((8,))
     assert isinstance(architecture.encoder((1, 4), 1, 2)[-1], nn.Linear)
     assert [type(m) for m in architecture.decoder((1, 4), 2)][-2:] == [nn.Linear, nn.Unflatten]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1), (2, 7), (3, 4, 5)])
+def test_signals_and_pictures_are_taken_alike_down_to_one_number(shape):
+    x, architecture = torch.randn(2, *shape), MLP((8,))
+    assert architecture.decoder(shape, 3)(architecture.encoder(shape, 1, 3)(x)).shape == x.shape

@@ -79,6 +79,12 @@ def test_a_given_code_size_is_refused_in_one_line_with_a_remedy():
             build()
 
 
+def test_a_signal_of_one_sample_is_a_signal():
+    encoder, decoder = nets((1, 1))
+    x = torch.randn(2, 1, 1)
+    assert decoder(encoder(x)).shape == x.shape
+
+
 @pytest.mark.parametrize("extremes", [(), (2,), (8, 32)])
 def test_the_powers_of_the_input_are_further_channels(extremes):
     net = UNet1d((8, 8), 5, (1,), extremes).encoder((2, 20), 1, None)
