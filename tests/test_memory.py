@@ -1,20 +1,18 @@
 import resource
+from contextlib import suppress
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
+from entries import load, names
 from torch import nn
 
 from vaelab import memory
-from vaelab.architecture.convolutional import Conv1d, Conv2d
-from vaelab.architecture.lstm import LSTM
-from vaelab.architecture.mlp import MLP
-from vaelab.architecture.resnet2d import ResNet2d
-from vaelab.architecture.unet1d import UNet1d
+from vaelab.architecture.base import Architecture
+from vaelab.config import build
 from vaelab.errors import UserError
 from vaelab.memory import available, check_size, count_weights, require_honest_size, require_memory, told
-
-NETS = [MLP([4, 8]), Conv1d([4, 8]), Conv2d([4, 8]), LSTM(), UNet1d([4, 8]), ResNet2d([4, 8])]
 
 
 def test_what_does_not_fit_is_told_by_what_asks_for_it(monkeypatch):
@@ -64,13 +62,16 @@ def test_weights_are_counted_without_being_made_and_without_a_draw():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: type(net).__name__)
-def test_every_architecture_can_be_counted(net):
-    shape = (1, 16, 16) if isinstance(net, Conv2d | ResNet2d) else (1, 64)
-    own = isinstance(net, UNet1d)
-    nets = [partial(net.encoder, shape, 2, None if own else 3), partial(net.decoder, None if own else 3, shape)]
-    made = sum(weight.numel() for make in nets for weight in make().parameters())
-    assert count_weights(*nets) == made > 0
+@pytest.mark.parametrize("name", names("architecture"))
+def test_every_architecture_can_be_counted(name):
+    net, counted = build(load("architecture", name), Architecture), []
+    for shape, dim in product([(1, 64), (1, 16, 16)], [3, None]):
+        nets = [partial(net.encoder, shape, 2, dim), partial(net.decoder, shape, dim)]
+        with suppress(UserError):  # of data or a code that it does not take
+            made = sum(weight.numel() for make in nets for weight in make().parameters())
+            assert count_weights(*nets) == made > 0
+            counted.append(made)
+    assert counted
 
 
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path):

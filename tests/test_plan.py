@@ -1,6 +1,10 @@
 """The plan of the house: a folder for each group of the configuration, and imports that go down, never round."""
 
 import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import yaml
 from vaelab.config import config_dir
 
 PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 README = Path(__file__).parents[1] / "README.md"
 DOORS = {"vaelab.train", "vaelab.sample"}
 # From the ground up: what lies on a floor imports from its own and from those below it.
@@ -107,3 +112,18 @@ def test_every_room_stands_on_those_below_it():
         if "." in name and "." in other and floor[room(other)] > floor[room(name)]
     ]
     assert not wrong
+
+
+def test_what_the_package_imports_is_declared_and_not_left_to_others_to_bring():
+    needs = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    declared = {re.match(r"[\w.-]+", need)[0].lower() for need in needs}
+    imported = {
+        name.partition(".")[0]
+        for path in PACKAGE.parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    brought = packages_distributions()
+    others = imported - sys.stdlib_module_names - {"vaelab"}
+    assert {name for name in others if not declared & {found.lower() for found in brought.get(name, [])}} == set()

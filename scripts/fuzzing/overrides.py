@@ -87,7 +87,13 @@ TAKEN = {
     "root": ("FILES/pictures", "FILES/recordings", "FILES", "nowhere", "/dev/null", "FILES/signals.csv"),
     "keep": ("[a]", "[0]", "[a,b]", "[0,1,2,3,4,5,6,7,8,9]"),
     "label": ("-1", "0", "a", "99"),
+    # Larger pictures are made, and larger layers trained, in minutes, which is no hang; further processes would run
+    # this very program.
+    "size": ("0", "-1", "1", "2", "3", "5", "17", "2147483648", "1.5", "abc"),
+    "widths": ("[]", "[0]", "[-1]", "[1]", "[1,2]", "[64,64]", "[[1]]", "[a,b]", "[0.5]", "[1,1,1,1,1,1,1,1]", "8"),
+    "devices": ("0", "-1", "1", "auto", "[0]", "[]", "2147483648", "99999999999999999999", "1.5", "abc", "''"),
 }
+HEAVY = ("size", "widths", "devices")
 # What is another kind's, or none of the data's.
 LEFT_ALONE = ("resume", "trust")
 OPTIONS = (
@@ -208,7 +214,7 @@ WORDS = (*(a_setting,) * 7, of_the_trainer, of_the_trainer, a_group, nonsense)
 def value(rng: Rng, key: str, now: object) -> str:
     """An odd value of the type that a setting has now, one that settings of this name take, or any."""
     name = key.rpartition(".")[2]
-    if name in TAKEN and rng.random() < 0.7:
+    if name in HEAVY or (name in TAKEN and rng.random() < 0.7):
         return pick(rng, TAKEN[name])
     if name == "_target_":
         return pick(rng, TARGETS) or "''"

@@ -167,6 +167,8 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
     where = _raised_in(error)
     if where == "hydra._internal.defaults_list" or (isinstance(error, TypeError) and where.startswith("hydra.")):
         return UserError("a group takes the name of one of its entries, no number and no list: --help lists them")
+    if isinstance(error, ValueError) and where.startswith("omegaconf.") and "for int()" in str(error):
+        return UserError("a list has no settings of its own: give it whole, as in architecture.widths=[64,64]")
     if isinstance(error, ValueError) and where.startswith("hydra."):
         return UserError(f"{' '.join(str(error).split())}: --hydra-help says how the options are used")
     full = isinstance(error, RuntimeError | ValueError) and any(words in str(error) for words in NO_MEMORY)

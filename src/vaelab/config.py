@@ -20,6 +20,8 @@ from vaelab.errors import UserError
 # The square of every number is one in 32 bits, and a whole one in 64; and what numpy takes for a seed.
 LARGEST, SEEDS = 10**18, 2**32
 CHOOSE = "choose an entry of the group, or name a class of your own that does what is asked"
+# Modules whose classes a plain value may stand for: a path is a text.
+PLAIN_CLASSES = ("builtins", "pathlib", "typing")
 # What every protocol has of itself.
 OF_PROTOCOLS = ("__init__", "__subclasshook__")
 
@@ -273,6 +275,8 @@ def _fits(value: Any, hint: Any) -> bool:
     # An object is described by the settings that it is built from.
     if _is_interface(hint):
         return isinstance(value, dict)
+    if inspect.isclass(hint) and hint.__module__ not in PLAIN_CLASSES:
+        return isinstance(value, hint)
     return origin is None and hint not in (list, tuple)
 
 

@@ -30,7 +30,7 @@ def test_the_architectures_own_code_is_laid_out_head_by_head(architecture, shape
 @pytest.mark.parametrize("size", [(31, 20), (20, 31)])
 def test_a_picture_is_not_turned_on_its_side(size):
     torch.manual_seed(0)
-    decoder = Conv2d((8, 8)).decoder(None, (1, *size))
+    decoder = Conv2d((8, 8)).decoder((1, *size), None)
     code = torch.zeros(1, 8, size[0] // 4, size[1] // 4)
     spot = code.clone()
     spot[..., 0, -1] = 5.0
@@ -42,6 +42,6 @@ def test_a_picture_is_not_turned_on_its_side(size):
 def test_every_sample_of_the_output_can_be_moved_by_the_code(length):
     torch.manual_seed(0)
     architecture = Conv1d(activation="silu")
-    decoder = architecture.decoder(None, (1, length))
+    decoder = architecture.decoder((1, length), None)
     codes = torch.randn(2, architecture.own_code((1, length)))
     assert (decoder(codes).diff(dim=0) != 0).all()

@@ -19,7 +19,7 @@ def test_the_code_depends_on_every_sample_from_the_first_to_the_last():
 
 def test_every_sample_of_the_output_depends_on_the_code():
     torch.manual_seed(0)
-    decoder = LSTM(16).decoder(3, (2, 40))
+    decoder = LSTM(16).decoder((2, 40), 3)
     first, second = decoder(torch.zeros(1, 3)), decoder(torch.ones(1, 3))
     assert ((first - second).abs() > 0).all()
 
@@ -39,3 +39,8 @@ def test_more_layers_end_in_the_state_of_the_last_one():
     states, _ = encoder.lstm(torch.ones(1, 20, 1))
     ends = torch.cat([states[:, -1, :16], states[:, 0, 16:]], 1)
     assert torch.allclose(encoder(torch.ones(1, 1, 20)), encoder.head(ends), atol=1e-6)
+
+
+def test_a_signal_of_one_sample_is_a_signal():
+    x = torch.randn(2, 1, 1)
+    assert LSTM(8).decoder((1, 1), 3)(LSTM(8).encoder((1, 1), 1, 3)(x)).shape == x.shape

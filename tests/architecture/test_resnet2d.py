@@ -34,7 +34,7 @@ def test_more_blocks_mean_more_convolutions_at_each_size():
 @pytest.mark.parametrize("size", [(40, 12), (12, 40)])
 def test_a_picture_is_not_turned_on_its_side(size):
     torch.manual_seed(0)
-    decoder = ResNet2d((8, 16)).decoder(None, (1, *size))
+    decoder = ResNet2d((8, 16)).decoder((1, *size), None)
     # Norms carry a little of every change everywhere: without them what is local is seen to be.
     for module in decoder.modules():
         if isinstance(module, nn.GroupNorm):
@@ -49,7 +49,7 @@ def test_a_picture_is_not_turned_on_its_side(size):
 def test_a_decoder_has_nothing_but_the_code_to_go_by():
     torch.manual_seed(0)
     architecture = ResNet2d((8, 16))
-    encoder, decoder = architecture.encoder((1, 8, 8), 1, 4), architecture.decoder(4, (1, 8, 8))
+    encoder, decoder = architecture.encoder((1, 8, 8), 1, 4), architecture.decoder((1, 8, 8), 4)
     seen = []
     for x in torch.randn(2, 1, 1, 8, 8):
         encoder(x)

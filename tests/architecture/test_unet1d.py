@@ -10,7 +10,7 @@ SHAPE = (1, 50)
 
 def nets(shape=SHAPE):
     torch.manual_seed(0)
-    return SMALL.encoder(shape, 1, None), SMALL.decoder(None, shape)
+    return SMALL.encoder(shape, 1, None), SMALL.decoder(shape, None)
 
 
 def map_of(code, k):
@@ -74,9 +74,15 @@ def test_the_code_is_laid_out_head_by_head():
 
 
 def test_a_given_code_size_is_refused_in_one_line_with_a_remedy():
-    for build in (lambda: SMALL.encoder(SHAPE, 1, 8), lambda: SMALL.decoder(8, SHAPE)):
+    for build in (lambda: SMALL.encoder(SHAPE, 1, 8), lambda: SMALL.decoder(SHAPE, 8)):
         with pytest.raises(UserError, match=r"^architecture=unet1d has a code of its own[^\n]+latent.dim=null[^\n]+$"):
             build()
+
+
+def test_a_signal_of_one_sample_is_a_signal():
+    encoder, decoder = nets((1, 1))
+    x = torch.randn(2, 1, 1)
+    assert decoder(encoder(x)).shape == x.shape
 
 
 @pytest.mark.parametrize("extremes", [(), (2,), (8, 32)])

@@ -3,15 +3,17 @@ import resource
 import stat
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
 from vaelab.data import writers
-from vaelab.data.writers import ByteWriter, GifWriter, NpyWriter, WavWriter, find_ffmpeg, whole
+from vaelab.data.writers import ByteWriter, GifWriter, Mp4Writer, NpyWriter, WavWriter, find_ffmpeg, whole
 from vaelab.errors import UserError
 
 FULL = r"^File too large: [^\n]+a\.\w+; free some space or choose another folder$"
@@ -69,21 +71,83 @@ def test_a_gif_shows_every_frame_for_ever(tmp_path):
         assert gif.n_frames == 3 and gif.size == (6, 4) and gif.info["loop"] == 0
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, (2, 2)), (2, (20, 30)), (25, (420, 720))])
+def test_a_film_shows_every_frame_and_nothing_is_said(tmp_path, capfd, count, size):
+    writer = Mp4Writer(tmp_path / "a.mp4")
+    for k in range(count):
+        writer.write(np.full((*size, 3), 10 * k, np.uint8))
+    assert not (tmp_path / "a.mp4").exists()
+    writer.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"] and capfd.readouterr() == ("", "")
+    assert imageio_ffmpeg.count_frames_and_secs(tmp_path / "a.mp4") == (count, pytest.approx(count / 10))
+    decoded = [find_ffmpeg(), "-i", tmp_path / "a.mp4", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = np.frombuffer(subprocess.run(decoded, capture_output=True, check=True).stdout, np.uint8)
+    grey = pixels.reshape(count, *size, 3).mean((1, 2, 3))
+    assert grey == pytest.approx([10 * k for k in range(count)], abs=3)
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from vaelab.data.writers import Mp4Writer
+
+signal.signal(signal.SIGINT, lambda *_: None)
+writer = Mp4Writer(Path(sys.argv[1]))
+for k in range(20):
+    writer.write(np.zeros((40, 60, 3), np.uint8))
+    if k == 10:
+        os.killpg(0, signal.SIGINT)
+writer.close()
+"""
+
+
+def test_a_ctrl_c_is_for_whoever_writes_the_film_and_not_for_ffmpeg(tmp_path):
+    path = tmp_path / "a.mp4"
+    subprocess.run([sys.executable, "-c", STOPPED, path], check=True, start_new_session=True)
+    assert imageio_ffmpeg.count_frames_and_secs(path)[0] == 20
+
+
+def test_a_film_may_lie_in_a_folder_of_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-y", "a:b", "100%d", "two words"):
+        Path(name).mkdir()
+        writer = Mp4Writer(Path(name) / "a.mp4")
+        writer.write(np.zeros((4, 6, 3), np.uint8))
+        writer.close()
+        assert (tmp_path / name / "a.mp4").stat().st_size > 0
+
+
 def test_nothing_written_leaves_no_broken_file(tmp_path):
-    for writer in (WavWriter(tmp_path / "a.wav", 8000), GifWriter(tmp_path / "a.gif"), NpyWriter(tmp_path / "a.npy")):
+    for writer in (
+        WavWriter(tmp_path / "a.wav", 8000),
+        GifWriter(tmp_path / "a.gif"),
+        NpyWriter(tmp_path / "a.npy"),
+        Mp4Writer(tmp_path / "a.mp4"),
+    ):
         writer.close()
     assert not list(tmp_path.iterdir())
 
 
-def test_ffmpeg_is_looked_for_and_its_lack_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(writers, "find_spec", lambda _: None)
+def test_ffmpeg_comes_with_the_package_and_another_one_may_be_chosen(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"^task.to=mp4 needs ffmpeg[^\n]+install it[^\n]+gif$"):
-        find_ffmpeg()
-    program = tmp_path / "ffmpeg"
+    assert Path(find_ffmpeg()).is_file()
+    program = tmp_path / "own"
     program.write_text("#!/bin/sh\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
     assert find_ffmpeg() == str(program)
+
+
+def found_nowhere():
+    raise RuntimeError("No ffmpeg exe could be found.")
+
+
+@pytest.mark.parametrize("find", [lambda: "no/ffmpeg", found_nowhere])
+def test_a_lack_of_ffmpeg_is_told(monkeypatch, find):
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", find)
+    with pytest.raises(UserError, match=r"^task.to=mp4 needs ffmpeg[^\n]+set IMAGEIO_FFMPEG_EXE[^\n]+gif$"):
+        find_ffmpeg()
 
 
 def test_words_do_not_meet_the_bytes_on_standard_output():
@@ -154,18 +218,43 @@ def test_a_gif_that_finds_no_room_is_not_left(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_film_that_finds_no_room_is_told(tmp_path, monkeypatch):
-    broken = tmp_path / "ffmpeg"
-    broken.write_text("#!/bin/sh\nhead -c 10 > /dev/null; exit 1\n")
+NO_FILM = r"^ffmpeg could not write [^\n]+a.mp4: free some space[^\n]+gif$"
+
+
+def test_a_film_that_finds_no_room_is_told_and_not_left(tmp_path, capfd):
+    (tmp_path / "a.mp4").write_bytes(b"the one before")
+    writer, rng = Mp4Writer(tmp_path / "a.mp4"), np.random.default_rng(0)
+    with full(1000):
+        with pytest.raises(UserError, match=NO_FILM):
+            for _ in range(200):
+                writer.write(rng.integers(0, 255, (200, 300, 3), np.uint8))
+        with pytest.raises(UserError, match=NO_FILM):
+            writer.close()
+    assert (tmp_path / "a.mp4").read_bytes() == b"the one before"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"] and capfd.readouterr() == ("", "")
+
+
+def test_a_film_that_finds_no_room_only_at_its_end_is_told_and_not_left(tmp_path):
+    writer = Mp4Writer(tmp_path / "a.mp4")
+    with full(100):
+        writer.write(np.zeros((4, 6, 3), np.uint8))
+        with pytest.raises(UserError, match=NO_FILM):
+            writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", ["exit 1", "head -c 10 > /dev/null; exit 1"])
+def test_what_is_no_ffmpeg_is_told(tmp_path, monkeypatch, script):
+    broken, films = tmp_path / "ffmpeg", tmp_path / "films"
+    broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(writers, "find_ffmpeg", lambda: str(broken))
-    writer = writers.Mp4Writer(tmp_path / "a.mp4")
-    told = r"^ffmpeg could not write [^\n]+a.mp4: free some space[^\n]+gif$"
-    with pytest.raises(UserError, match=told):
-        for _ in range(100):
+    films.mkdir()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
+    writer = Mp4Writer(films / "a.mp4")
+    with pytest.raises(UserError, match=NO_FILM), closing(writer):
+        for _ in range(10):
             writer.write(np.zeros((400, 600, 3), np.uint8))
-    with pytest.raises(UserError, match=told):
-        writer.close()
+    assert not list(films.iterdir())
 
 
 WAYS = {

@@ -202,13 +202,18 @@ TINY = {
         *("dataset.batch_size=8", "dataset.codec.n_fft=128", "dataset.codec.hop_length=64"),
         *("architecture.widths=[4,8]", "latent.dim=4"),
     ],
+    "denoise": [
+        *("dataset.batch_size=16", "architecture.widths=[4,8]"),
+        *("architecture.kernel_size=3", "architecture.dilations=[1]"),
+    ],
 }
+TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 
 def tiny(experiment, files):
     """The words of an experiment at a size that trains in a second, on made-up files where it needs some."""
     own = {
-        "signals": [f"dataset.file={files}/signals.csv"],
+        **{key: [f"dataset.file={files}/signals.csv"] for key in ("signals", "denoise")},
         "mnist": [f"dataset.root={files}/idx"],
         "images": [f"dataset.root={files}/pictures"],
     }

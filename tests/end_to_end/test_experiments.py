@@ -2,19 +2,23 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from entries import names
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+from vaelab.config import config_dir
+
+DENOISERS = ("denoise", "radio", "radio_cosine", "radio_uniform")
+EXPERIMENTS = names("experiment")
 OWN = {
+    **dict.fromkeys(DENOISERS, ("radio/",)),
+    "denoise": ("trace/output_snr_db", "trace/baseline/wiener_output_snr_db"),
     "sine": ("sine/near_median", "sine/gmm/near_median", "sine/baseline/gaussian_near_median"),
     "signals": ("signal/explained_variance", "signal/rmse", "signal/baseline/pca_rmse"),
-    "radio": ("radio/",),
     "channel": (
         "channel/delay_spread_ks",
         "channel/gmm/delay_spread_ks",
@@ -29,14 +33,14 @@ OWN = {
 ALWAYS = ("objective", "log_likelihood", "error")
 # Of a code that has a prior.
 BASE = (*ALWAYS, "elbo", "kl", "bits_per_dim", "active_units")
-TOLD = dict.fromkeys(OWN, BASE) | {"radio": ALWAYS}
+TOLD = dict.fromkeys(OWN, BASE) | dict.fromkeys(DENOISERS, ALWAYS)
 FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
-FIGURES["radio"] = {"recovered", "spectra", "training"}
+FIGURES |= {key: {"recovered", "spectra", "training"} for key in DENOISERS}
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap")
 PANEL = tuple(f"{part}_at_{end}" for part in PARTS for end in ("least", "most"))
 
 
-@pytest.mark.parametrize("experiment", OWN)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_leaves_a_complete_run_directory(trained, experiment):
     run, told = trained(experiment)
     assert {"config.yaml", "metrics.json", "provenance.json", "checkpoints", "figures", "tensorboard"} <= {
@@ -47,19 +51,19 @@ def test_an_experiment_leaves_a_complete_run_directory(trained, experiment):
     assert f"vaelab-sample run={run}" in told.out
 
 
-@pytest.mark.parametrize("experiment", OWN)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_metrics_are_finite_numbers_with_the_promised_names(trained, experiment):
     measures = json.loads((trained(experiment)[0] / "metrics.json").read_text())
     assert all(type(value) is float and math.isfinite(value) for value in measures.values()), measures
     assert {name for name in BASE if f"test/{name}" in measures} == set(TOLD[experiment])
     for name in OWN[experiment]:
         assert any(key.startswith(name) for key in measures), name
-    if experiment != "radio":
+    if experiment not in DENOISERS:
         assert measures["test/elbo"] == pytest.approx(measures["test/log_likelihood"] - measures["test/kl"], rel=1e-6)
     assert 1 <= measures["best_epoch"] <= measures["epochs"] <= 2
 
 
-@pytest.mark.parametrize("experiment", OWN)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_figures_are_pictures_with_something_on_them(trained, experiment):
     figures = {path.stem: path for path in (trained(experiment)[0] / "figures").glob("*.png")}
     assert FIGURES[experiment] <= set(figures)
@@ -68,7 +72,7 @@ def test_figures_are_pictures_with_something_on_them(trained, experiment):
         assert low < high, path
 
 
-@pytest.mark.parametrize("experiment", OWN)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_tensorboard_holds_scalars_pictures_codes_and_settings(trained, experiment):
     run, _ = trained(experiment)
     board = EventAccumulator(str(run / "tensorboard"))
@@ -76,7 +80,7 @@ def test_tensorboard_holds_scalars_pictures_codes_and_settings(trained, experime
     tags = board.Tags()
     assert {name for name in BASE if f"val/{name}" in tags["scalars"]} == set(TOLD[experiment])
     assert {"train/loss", "train/lr", "train/gradient_norm"} <= set(tags["scalars"])
-    assert ("train/beta" in tags["scalars"]) == ("train/kl" in tags["scalars"]) == (experiment != "radio")
+    assert ("train/beta" in tags["scalars"]) == ("train/kl" in tags["scalars"]) == (experiment not in DENOISERS)
     # A curve is whole, and what is measured once stands at the last step.
     assert not {"epoch", "fit_seconds", "hp_metric"} & set(tags["scalars"])
     assert not any("/baseline/" in tag for tag in tags["scalars"])
@@ -129,10 +133,6 @@ def test_a_checkpoint_holds_plain_types_and_tensors_only(trained):
         assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
 
 
-def entries(group):
-    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
-
-
 # What an entry needs beside itself: the experiment that it fits, where that is not the sine, and its size.
 NEEDS = {
     "latent=gaussian": ("sine", ["latent.dim=2"]),
@@ -164,7 +164,7 @@ FILES = {
     [
         f"{group}={name}"
         for group in ("latent", "likelihood", "objective", "architecture", "beta_schedule", "optimizer")
-        for name in entries(group)
+        for name in names(group)
     ]
     + ["accelerator=cpu", "accelerator=auto"],
 )
@@ -179,7 +179,14 @@ def test_an_entry_of_a_group_trains(vaelab, words, tmp_path, entry):
     assert math.isfinite(json.loads((run / "metrics.json").read_text())["test/objective"])
 
 
-@pytest.mark.parametrize("dataset", ["audio_folder", "fashion_mnist", "image_table"])
+def started():
+    """The datasets that experiments start with."""
+    for path in (config_dir() / "experiment").glob("*.yaml"):
+        defaults = yaml.safe_load(path.read_text())["defaults"]
+        yield from (entry["override /dataset"] for entry in defaults if "override /dataset" in entry)
+
+
+@pytest.mark.parametrize("dataset", sorted({*names("dataset")} - {*started()}))
 def test_a_dataset_that_no_experiment_starts_with_trains(vaelab, words, files, tmp_path, dataset):
     experiment, own = FILES[dataset]
     dropped = ("dataset.clips", "dataset.clip_seconds", "dataset.chunk_seconds", "dataset.root", "dataset.size")

@@ -19,6 +19,8 @@ RECIPES = {
     "accumulated": ("sine", [*SINE, "trainer.accumulate_grad_batches=2"]),
     # 12 batches an epoch
     "dynamic": ("digits", [*DIGITS, "optimizer=adamw_cosine"]),
+    "gan": ("digits", ["variant=gan", "trainer.max_epochs=2"]),
+    "wgan_gp": ("sine", ["variant=wgan_gp", "likelihood=gaussian", *SINE[:1]]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -31,6 +33,9 @@ CUTS = [
     ("dynamic", 5, "SIGINT"),
     ("dynamic", 14, "SIGKILL"),
     ("convolved", 5, "SIGTERM"),
+    ("gan", 5, "SIGINT"),
+    ("gan", 14, "SIGKILL"),
+    ("wgan_gp", 7, "SIGTERM"),
 ]
 
 

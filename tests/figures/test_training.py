@@ -1,5 +1,6 @@
 from functools import partial
 
+from vaelab.beta_schedule.base import Pressure
 from vaelab.beta_schedule.capacity import capacity
 from vaelab.beta_schedule.constant import constant
 from vaelab.beta_schedule.cyclic import cyclic
@@ -35,7 +36,7 @@ def test_a_measure_that_was_never_logged_is_left_empty():
 
 
 def test_the_schedule_is_drawn_from_the_first_step_to_the_last():
-    drawn = schedule_curve(lambda step: cyclic(step, 100, cycle_steps=50, value=3.0), steps=100)
+    drawn = schedule_curve(lambda step: Pressure(cyclic(step, 100, cycle_steps=50, value=3.0)), steps=100)
     (panel,) = drawn.axes
     (line,) = panel.lines
     assert panel.get_title(loc="left") == "beta"
@@ -55,8 +56,8 @@ def test_a_capacity_has_a_panel_of_its_own_in_nats():
 
 
 def test_a_schedule_that_never_changes_is_not_drawn():
-    assert schedule_curve(partial(constant, total_steps=100, value=4.0), steps=100) is None
-    assert schedule_curve(lambda step: cyclic(step, 1), steps=1) is None
+    assert schedule_curve(lambda step: Pressure(constant(step, 100, value=4.0)), steps=100) is None
+    assert schedule_curve(lambda step: Pressure(cyclic(step, 1)), steps=1) is None
 
 
 def test_the_epoch_that_was_kept_is_marked_in_every_panel():

@@ -2,16 +2,24 @@ import math
 
 import pytest
 import torch
+from entries import load, names
 from torch.autograd import gradcheck
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from vaelab.config import build
 from vaelab.errors import UserError
-from vaelab.latent.base import joined, selected
+from vaelab.latent.base import Latent, joined, selected
 from vaelab.latent.circle import CircleLatent, WrappedNormalPosterior
 from vaelab.latent.gaussian import GaussianLatent, GaussianPosterior
 from vaelab.latent.point import PointLatent
 
-FAMILIES = [GaussianLatent(3), CircleLatent(3), PointLatent(3)]
+
+def entry(name, dim=3):
+    return build(load("latent", name, dim=dim), Latent)
+
+
+FAMILIES = names("latent")
+WITH_PRIOR = [name for name in FAMILIES if entry(name).has_prior]
 
 
 def wrapped(sigma, phase=0.7, n=1, dtype=torch.float32):
@@ -182,8 +190,9 @@ def test_what_a_point_does_not_have_is_refused_with_a_remedy(ask):
 # All families -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
-def test_shapes_follow_the_familys_own_word(latent):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shapes_follow_the_familys_own_word(name):
+    latent = entry(name)
     posterior = latent.posterior(torch.randn(5, latent.heads * 3))
     assert posterior.kl().shape == (5, 3)
     assert posterior.mean.shape == posterior.sample().shape == (5, latent.code_size)
@@ -194,8 +203,9 @@ def test_shapes_follow_the_familys_own_word(latent):
         assert latent.prior_log_density(posterior.mean).shape == (5, latent.dims)
 
 
-@pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
-def test_the_mean_is_what_samples_concentrate_on_when_the_spread_goes(latent):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_mean_is_what_samples_concentrate_on_when_the_spread_goes(name):
+    latent = entry(name)
     torch.manual_seed(0)
     params = torch.randn(5, latent.heads * 3)
     if latent.heads > 1:
@@ -204,8 +214,10 @@ def test_the_mean_is_what_samples_concentrate_on_when_the_spread_goes(latent):
     assert torch.allclose(posterior.sample(), posterior.mean, atol=2e-3)
 
 
-@pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
-def test_the_gradient_of_a_reparameterised_sample_equals_finite_differences(latent):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_gradient_of_a_reparameterised_sample_equals_finite_differences(name):
+    latent = entry(name)
+
     def sample(params):
         torch.manual_seed(3)
         return latent.posterior(params).sample()
@@ -214,8 +226,9 @@ def test_the_gradient_of_a_reparameterised_sample_equals_finite_differences(late
     assert gradcheck(sample, torch.randn(2, latent.heads * 3, dtype=torch.float64, requires_grad=True))
 
 
-@pytest.mark.parametrize("latent", FAMILIES, ids=lambda latent: type(latent).__name__)
-def test_joined_posteriors_are_that_of_all_items_in_order_and_selected_ones_those_asked_for(latent):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_joined_posteriors_are_that_of_all_items_in_order_and_selected_ones_those_asked_for(name):
+    latent = entry(name)
     params = torch.randn(9, latent.heads * 3)
     whole = latent.posterior(params)
     found = joined([latent.posterior(part) for part in params.split(4)])
@@ -226,13 +239,14 @@ def test_joined_posteriors_are_that_of_all_items_in_order_and_selected_ones_thos
         assert torch.equal(chosen.mean, whole.mean[items]) and torch.equal(chosen.kl(), whole.kl()[items])
 
 
-def test_densities_broadcast_every_code_against_every_posterior():
-    for latent in (GaussianLatent(3), CircleLatent(3)):
-        posterior = latent.posterior(torch.randn(4, latent.heads * 3))
-        codes = posterior.sample(2)
-        pairs = posterior.log_density(codes.unsqueeze(1))
-        assert pairs.shape == (8, 4, 3)
-        assert torch.allclose(pairs[torch.arange(4), torch.arange(4)], posterior.log_density(codes[:4]), atol=1e-6)
+@pytest.mark.parametrize("name", WITH_PRIOR)
+def test_densities_broadcast_every_code_against_every_posterior(name):
+    latent = entry(name)
+    posterior = latent.posterior(torch.randn(4, latent.heads * 3))
+    codes = posterior.sample(2)
+    pairs = posterior.log_density(codes.unsqueeze(1))
+    assert pairs.shape == (8, 4, 3)
+    assert torch.allclose(pairs[torch.arange(4), torch.arange(4)], posterior.log_density(codes[:4]), atol=1e-6)
 
 
 def normals(n, dims, variance, mixing=None, shift=0.0):
@@ -294,8 +308,9 @@ def test_the_gap_of_very_many_dimensions_needs_no_table_of_their_pairs():
     assert wide.prior_gap(wide.posterior(torch.randn(6, 80_000))).isfinite()
 
 
-@pytest.mark.parametrize("latent", [GaussianLatent(3), CircleLatent(3)], ids=["Gaussian", "Circle"])
-def test_a_single_item_shows_no_gap_and_two_a_finite_one(latent):
+@pytest.mark.parametrize("name", WITH_PRIOR)
+def test_a_single_item_shows_no_gap_and_two_a_finite_one(name):
+    latent = entry(name)
     torch.manual_seed(0)
     assert latent.prior_gap(latent.posterior(torch.randn(1, 3 * latent.heads))).item() == 0
     assert latent.prior_gap(latent.posterior(torch.randn(2, 3 * latent.heads))).isfinite()
@@ -326,18 +341,19 @@ def test_phases_that_are_even_in_the_population_show_no_gap_on_average(dims, n):
     assert found.mean() < 2 * found.std() / 60**0.5
 
 
-@pytest.mark.parametrize("latent", [GaussianLatent(1), CircleLatent(1)], ids=["Gaussian", "Circle"])
+@pytest.mark.parametrize("name", WITH_PRIOR)
 @pytest.mark.parametrize("log_spread", [-2.0, -0.2, 0.8])
-def test_the_gradient_of_the_kl_equals_finite_differences(latent, log_spread):
+def test_the_gradient_of_the_kl_equals_finite_differences(name, log_spread):
+    latent = entry(name, dim=1)
     params = torch.tensor([[0.4, -0.3, log_spread][-latent.heads :]], dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda p: latent.posterior(p).kl(), params)
 
 
-@pytest.mark.parametrize("family", [GaussianLatent, CircleLatent, PointLatent])
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("dim", [0, -1])
-def test_a_latent_of_no_dimension_is_refused(family, dim):
+def test_a_latent_of_no_dimension_is_refused(name, dim):
     with pytest.raises(UserError, match=rf"^latent.dim must be at least 1, not {dim}$"):
-        family(dim)
+        entry(name, dim)
 
 
 def test_an_unknown_dimension_is_asked_for():

@@ -2,12 +2,14 @@ import math
 
 import pytest
 import torch
+from entries import load, names
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Laplace as TorchLaplace
 from torch.distributions import Normal
 
+from vaelab.config import build
 from vaelab.errors import UserError
-from vaelab.likelihood.base import NARROWEST, WIDEST
+from vaelab.likelihood.base import NARROWEST, WIDEST, Likelihood
 from vaelab.likelihood.bernoulli import Bernoulli
 from vaelab.likelihood.gaussian import Gaussian
 from vaelab.likelihood.laplace import Laplace
@@ -17,6 +19,17 @@ from vaelab.likelihood.zero_mean_gaussian import ZeroMeanGaussian
 from vaelab.objective.elbo import bits_per_dim
 
 SHAPE = (4, 2, 3, 5)
+
+
+def entry(name, **settings):
+    return build(load("likelihood", name, **settings), Likelihood)
+
+
+ENTRIES = names("likelihood")
+# The settings that say how wide a density is, or is at least.
+WIDTHS = [(name, key) for name in ENTRIES for key in load("likelihood", name) if key in ("sigma", "min_sigma", "scale")]
+# Those whose decoder says where x is.
+CENTRED = [name for name in ENTRIES if entry(name).mean(torch.tensor([0.2, 0.7])).diff()]
 
 
 def pair(seed=0):
@@ -159,10 +172,19 @@ def test_the_learned_variance_travels_in_the_state():
     assert copy.variance.item() == pytest.approx(0.0625, rel=0.02)
 
 
-@pytest.mark.parametrize("likelihood", [Gaussian(), Laplace(), LearnedGaussian(), Bernoulli(), Logistic()])
-def test_the_gradient_pulls_the_mean_towards_the_target(likelihood):
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_density_is_one_number_an_item_and_what_it_draws_and_expects_is_shaped_as_x_and_in_its_support(name):
+    likelihood, (_, params) = entry(name), pair()
+    low, high = likelihood.support
+    assert likelihood.log_prob(params.clamp(low, high), params).shape == SHAPE[:1]
+    for x in (likelihood.mean(params), likelihood.sample(params)):
+        assert x.shape == SHAPE and low <= x.min() and x.max() <= high
+
+
+@pytest.mark.parametrize("name", CENTRED)
+def test_the_gradient_pulls_the_mean_towards_the_target(name):
     params = torch.zeros(1, 2, requires_grad=True)
-    likelihood.train().log_prob(torch.tensor([[1.0, 0.0]]), params).sum().backward()
+    entry(name).train().log_prob(torch.tensor([[1.0, 0.0]]), params).sum().backward()
     assert params.grad[0, 0] > 0 and params.grad[0, 1] <= 0
 
 
@@ -233,41 +255,44 @@ def test_data_outside_the_bernoullis_support_are_refused_in_one_line_with_a_reme
     assert "\n" not in str(told.value) and f"{low:.4g} to {high:.4g}" in str(told.value)
 
 
-def test_data_inside_the_support_pass():
-    Bernoulli().check_support(0.0, 1.0)
-    for likelihood in (Gaussian(), Laplace(), LearnedGaussian()):
-        likelihood.check_support(-1e9, 1e9)
+@pytest.mark.parametrize("name", ENTRIES)
+def test_data_inside_the_support_pass_and_those_outside_are_refused_in_one_line(name):
+    likelihood = entry(name)
+    low, high = likelihood.support
+    likelihood.check_support(max(low, -1e9), min(high, 1e9))
+    for beyond in [(low - 0.1, 0.5)] * math.isfinite(low) + [(0.5, high + 0.1)] * math.isfinite(high):
+        with pytest.raises(UserError, match=r"^the data run from [^\n]+, outside [^\n]+: use likelihood=[^\n]+$"):
+            likelihood.check_support(*beyond)
 
 
-TOO_WIDE_OR_NARROW = (1e-30, 1e-200, 1e30, 1e200, math.inf, math.nan)
+@pytest.mark.parametrize("likelihood", [Gaussian(), Laplace(), LearnedGaussian(), ZeroMeanGaussian()])
+def test_a_normal_or_laplace_density_takes_data_of_any_size(likelihood):
+    likelihood.check_support(-1e9, 1e9)
 
 
+TOO_WIDE_OR_NARROW = (0.0, -1.0, 1e-30, 1e-200, 1e30, 1e200, math.inf, math.nan)
+
+
+@pytest.mark.parametrize(("name", "key"), WIDTHS)
 @pytest.mark.parametrize("width", [NARROWEST, WIDEST])
-def test_the_narrowest_and_widest_densities_are_finite_and_so_are_their_gradients(width):
-    for likelihood in (Gaussian(width), Laplace(width), LearnedGaussian(min_sigma=width), ZeroMeanGaussian(width)):
-        params = torch.tensor([[0.0, 1.0, -3.0]], requires_grad=True)
-        density = likelihood.log_prob(torch.tensor([[0.5, -1.0, 3.0]]), params).sum()
-        density.backward()
-        assert density.isfinite() and params.grad.isfinite().all()
+def test_the_narrowest_and_widest_densities_are_finite_and_so_are_their_gradients(name, key, width):
+    params = torch.tensor([[0.0, 1.0, -3.0]], requires_grad=True)
+    density = entry(name, **{key: width}).log_prob(torch.tensor([[0.5, -1.0, 3.0]]), params).sum()
+    density.backward()
+    assert density.isfinite() and params.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: Gaussian(0.0),
-        lambda: Gaussian(-1.0),
-        lambda: Laplace(0.0),
-        lambda: LearnedGaussian(momentum=1.0),
-        lambda: LearnedGaussian(min_sigma=0.0),
-        lambda: ZeroMeanGaussian(min_sigma=0.0),
-        lambda: Logistic(scale=0.0),
-        *(lambda make=make, width=width: make(width) for make in (Gaussian, Laplace) for width in TOO_WIDE_OR_NARROW),
-        *(lambda width=width: ZeroMeanGaussian(width) for width in TOO_WIDE_OR_NARROW),
-        lambda: Logistic(levels=1),
-    ],
-)
-def test_a_density_without_a_width_is_refused(make):
-    with pytest.raises(UserError, match=r"^likelihood\.(sigma|scale|momentum|min_sigma|levels) must [^\n]+$"):
+@pytest.mark.parametrize(("name", "key"), WIDTHS)
+@pytest.mark.parametrize("width", TOO_WIDE_OR_NARROW)
+def test_a_density_without_a_width_is_refused(name, key, width):
+    settings = {**load("likelihood", name), key: width}
+    with pytest.raises(UserError, match=rf"^likelihood\.{key} must [^\n]+$"):
+        type(entry(name))(**{own: value for own, value in settings.items() if own != "_target_"})
+
+
+@pytest.mark.parametrize("make", [lambda: LearnedGaussian(momentum=1.0), lambda: Logistic(levels=1)])
+def test_a_setting_of_a_density_outside_its_range_is_refused(make):
+    with pytest.raises(UserError, match=r"^likelihood\.(momentum|levels) must [^\n]+$"):
         make()
 
 

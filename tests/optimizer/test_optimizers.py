@@ -2,9 +2,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from entries import load, names
 
+from vaelab.config import bind
 from vaelab.optimizer.adam import adam
 from vaelab.optimizer.adamw_cosine import adamw_cosine
+from vaelab.optimizer.base import MakeOptimizer
 
 
 def parameter():
@@ -36,6 +39,21 @@ def test_a_run_shorter_than_its_warm_up_has_a_positive_rate_no_higher_than_lr(to
 
 def test_without_a_warm_up_it_begins_at_lr():
     assert rates(10, 1, lr=0.1, warmup_steps=0) == [0.1]
+
+
+@pytest.mark.parametrize("name", names("optimizer"))
+@pytest.mark.parametrize("total", [1, 30, 1000])
+def test_every_optimizer_descends_at_a_positive_rate_no_higher_than_lr(name, total):
+    weight = parameter()
+    found = bind(load("optimizer", name, lr=0.01), MakeOptimizer)([weight], total)
+    for _ in range(total):
+        assert 0 < found.optimizer.param_groups[0]["lr"] <= 0.01
+        found.optimizer.zero_grad()
+        weight.square().sum().backward()
+        found.optimizer.step()
+        if found.schedule is not None:
+            found.schedule.step()
+    assert abs(weight.item()) < (0.01 if total == 1000 else 2.0)
 
 
 def test_adam_has_a_constant_rate_and_descends():

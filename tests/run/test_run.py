@@ -230,6 +230,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: [", "is damaged"),
         (None, "holds no configuration"),
         (7, "holds no configuration"),
+        ("1e3", "is damaged"),
     ],
 )
 def test_a_configuration_that_is_not_plain_data_is_refused_at_once(tiny, tmp_path, text, words):
@@ -308,11 +309,12 @@ def test_weights_that_are_no_numbers_are_refused_for_every_task(tiny, tmp_path, 
         lambda value: value.to_sparse(),
         lambda value: torch.zeros(1).expand(10**9),
         lambda value: value.to(torch.complex64),
+        lambda value: value > 0,
         lambda value: value + 3e38,
         lambda value: value.tolist(),
         lambda value: None,
     ],
-    ids=["sparse", "view", "complex", "huge", "list", "none"],
+    ids=["sparse", "view", "complex", "truths", "huge", "list", "none"],
 )
 def test_weights_of_an_odd_kind_are_refused_and_take_no_memory(tiny, tmp_path, make):
     run = tiny("sine")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vaelab.errors import UserError
-from vaelab.metrics.probe import majority_accuracy, pca_codes, probe_accuracy, silhouette
+from vaelab.metrics.probe import majority_accuracy, pca_codes_of_both, probe_accuracy, silhouette
 from vaelab.task.base import Output, code_means
 from vaelab.task.embed import Embed
 
@@ -85,9 +85,9 @@ def test_a_silhouette_of_one_class_is_not_a_number():
 
 def test_principal_components_are_learnt_from_the_training_items_alone():
     train = torch.randn(50, 1, 6, generator=torch.Generator().manual_seed(0))
-    seen, unseen = pca_codes(train, train[:5] + 3, 4)
+    seen, unseen = pca_codes_of_both(train, train[:5] + 3, 4)
     assert seen.shape == (50, 4) and seen.mean(0).abs().max() < 1e-5
-    assert torch.allclose(pca_codes(train, train[:5], 4)[1], seen[:5], atol=1e-5)
+    assert torch.allclose(pca_codes_of_both(train, train[:5], 4)[1], seen[:5], atol=1e-5)
     assert not torch.allclose(unseen, seen[:5])
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from imageio_ffmpeg import count_frames_and_secs
 from PIL import Image
 
-from vaelab.data import writers
 from vaelab.errors import Interrupted, UserError
 from vaelab.task import prior, stream
 from vaelab.task.base import Output
@@ -99,6 +99,12 @@ def test_the_gif_shows_the_first_turns_of_every_kind_of_signal(tiny, tmp_path, m
     streamed(tiny(experiment), tmp_path, to="gif", n=6, size=4)
     with Image.open(tmp_path / "stream.gif") as gif:
         assert gif.n_frames == 3 and gif.size == (720, 420)
+
+
+def test_the_film_shows_the_first_turns(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "FRAMES", 3)
+    streamed(tiny("sine"), tmp_path, to="mp4", n=100, size=64)
+    assert count_frames_and_secs(tmp_path / "stream.mp4") == (3, pytest.approx(0.3))
 
 
 @contextmanager
@@ -204,8 +210,7 @@ def test_the_pace_stands_beside_that_of_a_plain_decode(tiny, tmp_path):
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused_in_one_line(tiny, tmp_path, monkeypatch, experiment, settings, words):
-    monkeypatch.setattr(writers, "find_spec", lambda _: None)
-    monkeypatch.setattr(writers.shutil, "which", lambda _: None)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"^[^\n]+$") as told:
         streamed(tiny(experiment), tmp_path, **settings)
     assert str(told.value).startswith(words)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from vaelab.beta_schedule.base import pressure_of
 from vaelab.beta_schedule.capacity import capacity
 from vaelab.beta_schedule.constant import constant
 from vaelab.beta_schedule.cosine import cosine
@@ -48,7 +49,7 @@ def model(latent=None, beta=constant, objective=None, seed=0, kind="signal"):
         signature=signature,
         kind=Signals(codec, signature),
         shape=SHAPE,
-        schedule=beta,
+        schedule=partial(pressure_of, beta),
         optimize=partial(adam, lr=0.01),
         seed=seed,
     )
@@ -268,6 +269,19 @@ def test_the_gradient_norm_is_that_of_the_loss_before_it_is_clipped(data, traine
     trainer_of(logger=notes, max_steps=1, limit_val_batches=0, gradient_clip_val=clip).fit(variant, datamodule=data)
     (row,) = [row for _, row in notes.rows if "train/loss" in row]
     assert row["train/gradient_norm"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradients_are_clipped_in_mixed_precision_too(data, trainer_of):
+    variant, norms = model(), []
+    clip = variant.configure_gradient_clipping
+
+    def measured(*given, **named):
+        clip(*given, **named)
+        norms.append(nn.utils.get_total_norm([weight.grad for weight in variant.parameters()]).item())
+
+    variant.configure_gradient_clipping = measured
+    trainer_of(max_steps=2, precision="bf16-mixed", gradient_clip_val=1e-3).fit(variant, datamodule=data())
+    assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2)
 
 
 def test_the_sigma_that_is_learnt_is_logged(data, trainer_of, notes_of):

@@ -42,7 +42,7 @@ class Architecture:
         """`(batch, *shape)` → `(batch, heads · dim)`."""
         raise NotImplementedError
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         """`(batch, code_size)` → `(batch, *shape)`."""
         raise NotImplementedError
 

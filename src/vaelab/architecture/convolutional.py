@@ -52,7 +52,7 @@ class Convolutional(Architecture):
         conv = nn.Conv1d if self.rank == 1 else nn.Conv2d
         return nn.Sequential(*layers, conv(code[0], heads * code[0], 1), nn.Flatten())
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         self._check(shape)
         transpose: Any = nn.ConvTranspose1d if self.rank == 1 else nn.ConvTranspose2d
         code, sizes = self._code_shape(shape), halved_sizes(shape[1:], len(self.widths))

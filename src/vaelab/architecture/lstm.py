@@ -19,7 +19,7 @@ class LSTM(Architecture):
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Reader(shape[0], self.width, self.layers, heads * (dim or self.own_code(shape)))
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Writer(code_size or self.own_code(shape), self.width, self.layers, shape)
 

@@ -23,7 +23,7 @@ class MLP(Architecture):
     def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
         return nn.Sequential(nn.Flatten(), *self._layers([math.prod(shape), *self.widths]), self._last(heads, dim))
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         widths = [code_size or self.own_code(shape), *reversed(self.widths)]
         return nn.Sequential(
             *self._layers(widths),

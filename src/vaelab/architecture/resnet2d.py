@@ -19,6 +19,8 @@ from vaelab.architecture.base import (
 )
 from vaelab.errors import UserError
 
+MOST_BLOCKS = 1000  # deeper nets of this kind have not been trained (He et al. 2016)
+
 
 @dataclass
 class ResNet2d(Architecture):
@@ -33,8 +35,8 @@ class ResNet2d(Architecture):
 
     def __post_init__(self) -> None:
         check_layers(self.widths)
-        if self.blocks < 0:
-            raise UserError(f"architecture.blocks must not be negative, not {self.blocks}")
+        if not 0 <= self.blocks <= MOST_BLOCKS:
+            raise UserError(f"architecture.blocks must lie between 0 and {MOST_BLOCKS}, not {self.blocks}")
 
     def own_code(self, shape: Shape) -> int:  # noqa: D102
         self._check(shape)
@@ -51,7 +53,7 @@ class ResNet2d(Architecture):
             return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         self._check(shape)
         widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
         code = self._code_shape(shape)

@@ -37,7 +37,7 @@ class UNet1d(Architecture):
         self._check(shape, dim)
         return _Contract(self, shape[0], self._maps(shape), heads)
 
-    def decoder(self, code_size: int | None, shape: Shape) -> nn.Module:  # noqa: D102
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
         self._check(shape, code_size)
         return _Expand(self, self._maps(shape), shape[0])
 

@@ -7,7 +7,8 @@ over, at step `total_steps`, which no step is taken at, every schedule is at its
 which validations weigh.
 """
 
-from typing import NamedTuple, Protocol, TypeVar
+from numbers import Real
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -28,11 +29,48 @@ class Pressure(NamedTuple):
 
 
 class BetaSchedule(Protocol):
-    """The interface: a function whose further parameters, by name, are its settings."""
+    """The interface: a function whose further parameters, by name, are its settings.
 
-    def __call__(self, step: int, total_steps: int) -> Pressure:
-        """What step `step` of `total_steps` asks of the KL."""
+    A schedule of your own, and its entry of the group::
+
+        # myschedules.py
+        def halving(step, total_steps, *, value=1.0, times=4):
+            return value * 0.5 ** (times * step / total_steps)
+
+        # mine/beta_schedule/halving.yaml
+        _target_: myschedules.halving
+        _partial_: true
+        value: 1.0
+        times: 4
+    """
+
+    def __call__(self, step: int, total_steps: int) -> float | Pressure:
+        """What step `step` of `total_steps` asks of the KL: beta, or a `Pressure` where there is a capacity too."""
         ...
+
+
+def pressure_of(schedule: BetaSchedule, step: int, total_steps: int) -> Pressure:
+    """What a schedule asks of the KL at a step; a plain number is beta.
+
+    Raises:
+        UserError: naming the schedule, if it returns anything else.
+    """
+    asked = schedule(step, total_steps)
+    values = asked if isinstance(asked, Pressure) else (asked,)
+    if not all(map(_is_number, values)):
+        function: Any = getattr(schedule, "func", schedule)
+        # Their types: the values themselves may fill many lines.
+        given = " and ".join(type(value).__name__ for value in values)
+        raise UserError(
+            f"beta_schedule._target_={function.__module__}.{function.__qualname__} gives {given} at step {step}: "
+            "return beta as a number, or a vaelab.beta_schedule.base.Pressure of two numbers"
+        )
+    return Pressure(*map(float, values))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a real number, numpy's included; a bool is more likely a mistake."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def length_in_steps(name: str, steps: int | None, total_steps: int, share: float) -> int:

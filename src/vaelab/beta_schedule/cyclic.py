@@ -1,6 +1,6 @@
 """A warm-up that begins anew in every cycle."""
 
-from vaelab.beta_schedule.base import Pressure, length_in_steps
+from vaelab.beta_schedule.base import length_in_steps
 from vaelab.errors import UserError
 
 
@@ -12,7 +12,7 @@ def cyclic(
     start: float = 0.0,
     cycle_steps: int | None = None,
     rising: float = 0.5,
-) -> Pressure:
+) -> float:
     """Beta rises anew in every cycle (a quarter of the run), over its share `rising` (Fu et al. 2019, eq. 6).
 
     Its final value is `value`, wherever in a cycle the run ends.
@@ -24,5 +24,5 @@ def cyclic(
         raise UserError(f"beta_schedule.rising must lie in (0, 1], not {rising}")
     span = length_in_steps("cycle_steps", cycle_steps, total_steps, share=0.25)
     if step >= total_steps:
-        return Pressure(value)
-    return Pressure(start + (value - start) * min(step % span / span / rising, 1.0))
+        return value
+    return start + (value - start) * min(step % span / span / rising, 1.0)

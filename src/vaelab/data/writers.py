@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -19,7 +16,6 @@ import numpy as np
 from vaelab.errors import UserError
 
 if TYPE_CHECKING:
-    from matplotlib.animation import FFMpegWriter
     from PIL.Image import Image
     from soundfile import SoundFile
 
@@ -192,59 +188,73 @@ class Mp4Writer:
     """Frames `(height, width, 3)` uint8, of even height and width, as one film, encoded by ffmpeg as they come."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.ffmpeg = path, find_ffmpeg()
-        self.writer: FFMpegWriter | None = None
+        self.path, self.file = path, ExitStack()
+        self.ffmpeg: subprocess.Popen[bytes] | None = None
 
     def write(self, piece: np.ndarray) -> None:
-        """Append a frame."""
+        """Append a frame.
+
+        Raises:
+            UserError: if ffmpeg takes no more.
+        """
         with self._ffmpeg_told():
-            if self.writer is None:
-                self._open(piece)
-            assert self.writer is not None
-            self.picture.set_data(piece)
-            self.writer.grab_frame()
+            if self.ffmpeg is None:
+                self.ffmpeg = _encoder(self.file.enter_context(whole(self.path)), *piece.shape[:2])
+            assert self.ffmpeg.stdin is not None
+            write_all(self.ffmpeg.stdin.fileno(), np.ascontiguousarray(piece))
 
     def close(self) -> None:
-        """Let ffmpeg finish."""
-        if self.writer is not None:
-            with self._ffmpeg_told():
-                self.writer.finish()
+        """Let ffmpeg finish; only a whole film is kept.
+
+        Raises:
+            UserError: if ffmpeg could not finish it.
+        """
+        if self.ffmpeg is None:
+            return
+        with self.file, self._ffmpeg_told():
+            self.ffmpeg.communicate()
+            if self.ffmpeg.returncode:
+                raise OSError(f"ffmpeg ended with status {self.ffmpeg.returncode}")
 
     @contextmanager
     def _ffmpeg_told(self) -> Iterator[None]:
         try:
             yield
-        except (BrokenPipeError, subprocess.CalledProcessError) as error:
+        except OSError as error:
             why = f"ffmpeg could not write {self.path}"
             raise UserError(f"{why}: free some space or choose another folder, or use task.to=gif") from error
 
-    def _open(self, piece: np.ndarray) -> None:
-        import matplotlib
-        from matplotlib.animation import FFMpegWriter
-        from matplotlib.figure import Figure
 
-        logging.getLogger("matplotlib.animation").setLevel(logging.WARNING)  # else it tells its command line
-        height, width = piece.shape[:2]
-        film = Figure(figsize=(width / 100, height / 100), dpi=100)
-        self.picture = film.figimage(piece)
-        with matplotlib.rc_context({"animation.ffmpeg_path": self.ffmpeg}):
-            self.writer = FFMpegWriter(fps=round(1000 / FRAME_MS))
-            self.writer.setup(film, self.path, dpi=100)
+def _encoder(path: Path, height: int, width: int) -> subprocess.Popen[bytes]:
+    """An ffmpeg that reads the bytes of frames and says nothing.
+
+    The package has a writer, too, but none that tells how ffmpeg ended.
+    """
+    rate = f"{1000 / FRAME_MS:g}"
+    frames = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "-"]
+    film = ["-c:v", "h264", "-pix_fmt", "yuv420p", "-y", str(path.absolute())]
+    return subprocess.Popen(
+        [find_ffmpeg(), *frames, *film],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        process_group=0,  # a Ctrl-C is for whoever writes: it has frames to come, or closes
+    )
 
 
 def find_ffmpeg() -> str:
-    """The ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings.
+    """The ffmpeg that the package imageio-ffmpeg brings or finds, or the one that `IMAGEIO_FFMPEG_EXE` names.
 
     Raises:
-        UserError: if there is neither.
+        UserError: if it cannot be run.
     """
-    if found := shutil.which("ffmpeg"):
-        return found
-    if find_spec("imageio_ffmpeg"):
-        return import_module("imageio_ffmpeg").get_ffmpeg_exe()
-    raise UserError(
-        "task.to=mp4 needs ffmpeg, and it was not found: install it, pip install imageio-ffmpeg, or use gif"
-    )
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    with suppress(RuntimeError):
+        if found := shutil.which(get_ffmpeg_exe()):
+            return found
+    raise UserError("task.to=mp4 needs ffmpeg, and it was not found: set IMAGEIO_FFMPEG_EXE to its path, or use gif")
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def silhouette(codes: Tensor, labels: Tensor, limit: int = 2000, seed: int = 0) 
     return float(silhouette_score(codes.double().numpy(), labels.numpy()))
 
 
-def pca_codes(train: Tensor, test: Tensor, components: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def pca_codes_of_both(train: Tensor, test: Tensor, components: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Training and test items `(items, *size)` by the training items' leading principal components.
 
     `seed` is that of the randomised solver, which large items get.
@@ -73,7 +73,7 @@ def probe_baselines(
         test_labels: `(items,)`.
         components: size of the code that PCA stands beside.
     """
-    linear = pca_codes(train, test, components)
+    linear = pca_codes_of_both(train, test, components)
     return {
         "pca_probe_accuracy": probe_accuracy(linear[0], train_labels, linear[1], test_labels),
         "majority": majority_accuracy(train_labels, test_labels),

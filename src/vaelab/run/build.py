@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pkgutil
 import sys
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from threadpoolctl import threadpool_limits
 
 from vaelab.architecture.base import Architecture
-from vaelab.beta_schedule.base import BetaSchedule
+from vaelab.beta_schedule.base import BetaSchedule, pressure_of
 from vaelab.codec.base import Codec
 from vaelab.config import bind, build, check_settings, checked_class
 from vaelab.data.items import Signature
@@ -106,7 +107,7 @@ def build_variant(
         signature=signature,
         kind=kind,
         shape=tuple(shape),
-        schedule=bind(config.beta_schedule, BetaSchedule),
+        schedule=partial(pressure_of, bind(config.beta_schedule, BetaSchedule)),
         optimize=_tried(config.optimizer),
         seed=config.seed,
     )

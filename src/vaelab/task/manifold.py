@@ -15,7 +15,7 @@ from vaelab.task.base import Output
 from vaelab.variant.base import Decodes
 
 SHOWN = 40  # items along a side of the sheet: more are not to be seen, and take minutes to draw
-NUMBERS = 2**28  # in the array: 1 GiB
+NUMBERS = 2**26  # in the array: 256 MiB
 
 
 @dataclass

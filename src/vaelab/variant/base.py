@@ -327,6 +327,8 @@ class Method(L.LightningModule):
         self.total_steps = int(total) if math.isfinite(total) else FOREVER
         learnt = [weights for weights in self.parameters() if weights.requires_grad]
         optimizer, schedule = self.optimize(learnt, self.total_steps)
+        # Fused optimizers would unscale gradients in their step, for which Lightning refuses to clip them; so it does.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -60,7 +60,7 @@ class GAN(Method):
         cls, architecture: Architecture, shape: Sequence[int], latent: Latent, own_code: bool
     ) -> dict[str, Callable[[], nn.Module]]:
         return {
-            "generator": partial(architecture.decoder, None if own_code else latent.code_size, shape),
+            "generator": partial(architecture.decoder, shape, None if own_code else latent.code_size),
             "critic": partial(architecture.encoder, shape, 1, 1),
         }
 

@@ -58,7 +58,7 @@ class VAE(Method):
         dim, size = (None, None) if own_code else (latent.dims, latent.code_size)
         return {
             "encoder": partial(architecture.encoder, shape, latent.heads, dim),
-            "decoder": partial(architecture.decoder, size, shape),
+            "decoder": partial(architecture.decoder, shape, size),
         }
 
     # The way of the data ------------------------------------------------------------------------------------------
