@@ -21,6 +21,7 @@ FLOORS = (
     {"overrides", "cli"},
     {"run"},
     {"report"},
+    {"trainer"},
     {"task"},
     {"train", "sample"},
 )

@@ -110,6 +110,7 @@ class VAE(L.LightningModule):
         self.latent, self.signature, self.shape = parts.latent, parts.signature, parts.shape
         self.objective, self.schedule = parts.objective, parts.schedule
         self.optimize, self.seed = parts.optimize, parts.seed
+        # Of the run: whoever plans it says so.
         self.total_steps = FOREVER
         self.recent: list[Tensor] = []
         self.latest: dict[str, float] = {}
@@ -334,8 +335,6 @@ class VAE(L.LightningModule):
         reseed(stream_seed("latent", self.seed, *position), self.device)
 
     def configure_optimizers(self) -> Any:  # noqa: D102
-        total = self.trainer.estimated_stepping_batches
-        self.total_steps = int(total) if math.isfinite(total) else FOREVER
         optimizer, schedule = self.optimize(self.parameters(), self.total_steps)
         if schedule is None:
             return optimizer
