@@ -20,8 +20,8 @@ from fuzzing._kind import Reading
 # What the doors and the readers import where they need it.
 HEAVY = (
     *("vaelab.train", "vaelab.sample", "vaelab.run.directory", "vaelab.report.finale", "vaelab.report.board"),
-    *("vaelab.report.checkpoints", "vaelab.report.progress", "vaelab.report.tables", "vaelab.trainer.make", "vaelab.task.base"),
-    *("matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
+    *("vaelab.report.checkpoints", "vaelab.report.progress", "vaelab.report.tables", "vaelab.task.base"),
+    *("vaelab.trainer.make", "matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
     *("torch.utils.tensorboard", "torchvision", "torchmetrics", "librosa", "soundfile", "PIL.Image"),
 )
 READERS = (
