@@ -146,7 +146,7 @@ def test_a_whole_number_passes_where_a_number_is_meant(value):
         "vaelab.train.main",
         "vaelab.data.writers.NpyWriter",
         "vaelab.data.writers.NpyWriter.write",
-        "vaelab.variant.base.VAE.load_from_checkpoint",
+        "vaelab.variant.vae.VAE.load_from_checkpoint",
         "vaelab.architecture.mlp.MLP.__subclasses__",
         "vaelab.architecture.mlp",
         "vaelab.architecture.mlp.MLP",

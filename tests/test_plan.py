@@ -17,6 +17,7 @@ FLOORS = (
     {"simulators", "metrics", "figures"},
     {"latent", "likelihood", "beta_schedule", "objective", "architecture", "optimizer"},
     {"data", "codec", "dataset"},
+    {"kind"},
     {"variant", "accelerator", "loop"},
     {"overrides", "cli"},
     {"run"},

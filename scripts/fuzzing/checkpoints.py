@@ -31,7 +31,7 @@ TARGETS = (
         "vaelab.data.cache._save",
     ),
     *("vaelab.latent.base.Latent", "vaelab.latent.base.GaussianLatent", "vaelab.architecture.mlp.MLP"),
-    *("vaelab.dataset.image_folder.ImageFolder", "vaelab.variant.base.VAE", "vaelab.architecture.base.Architecture"),
+    *("vaelab.dataset.image_folder.ImageFolder", "vaelab.variant.vae.VAE", "vaelab.architecture.base.Architecture"),
     *(
         "vaelab.task.prior.Prior",
         "vaelab.data.loader.torch.load",

@@ -31,6 +31,7 @@ class TrainSettings:
     """What `configs/train.yaml` holds beside what Hydra builds: names and types of the plain settings."""
 
     variant: dict[str, Any]
+    kind: dict[str, Any]
     dataset: dict[str, Any]
     architecture: dict[str, Any]
     latent: dict[str, Any]
@@ -127,6 +128,15 @@ def bind(config: DictConfig, interface: type[T]) -> T:
     return cast("T", functools.partial(function, **settings))
 
 
+def checked_class(node: DictConfig, interface: type[T]) -> type[T]:
+    """The class that a node names. Raises `UserError` if it does not implement the interface."""
+    found: Any = find_target(node)
+    if not implements(found, interface):
+        place, name = _place(node), _name(interface)
+        raise UserError(f"{place}._target_={node._target_} is no class of the interface {name}: {CHOOSE}")
+    return cast("type[T]", found)
+
+
 def _plain(config: DictConfig) -> dict[str, Any]:
     return cast("dict[str, Any]", OmegaConf.to_object(config))
 
@@ -138,9 +148,7 @@ def _place(node: DictConfig) -> str:
 def _check_object(node: DictConfig, interface: type) -> None:
     """Check what a node, and those below it that are objects, name, and their settings. Raises `UserError`."""
     place = _place(node)
-    found = find_target(node)
-    if not implements(found, interface):
-        raise UserError(f"{place}._target_={node._target_} is no class of the interface {_name(interface)}: {CHOOSE}")
+    found: Any = checked_class(node, interface)
     for key in map(str, node):
         if key.startswith("_") and key != "_target_":
             raise UserError(f"there is no setting {place}.{key}: {place} is an object, with its settings by name")

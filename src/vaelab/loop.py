@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from vaelab.variant.base import VAE
+from vaelab.variant.base import Method
 
 # A block ends after so long, so that progress shows and Ctrl-C is answered.
 BLOCK_SECONDS = 0.25
@@ -49,6 +49,7 @@ class BlockLoop(_TrainingEpochLoop):
         )
         return (
             type(trainer.strategy) is SingleDeviceStrategy
+            and trainer.lightning_module.automatic_optimization
             and unscaled
             and by_step
             and trainer.accumulate_grad_batches == 1
@@ -72,7 +73,7 @@ class BlockLoop(_TrainingEpochLoop):
 
     def _block(self, data_fetcher: Any, steps: int) -> None:
         trainer, module = self.trainer, self.trainer.lightning_module
-        assert isinstance(module, VAE)
+        assert isinstance(module, Method)
         schedules: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs]
         optimizer, precision = trainer.optimizers[0], trainer.precision_plugin
         clip, clip_algorithm = trainer.gradient_clip_val, trainer.gradient_clip_algorithm

@@ -30,7 +30,7 @@ def sample(config: DictConfig) -> None:
     from vaelab.config import SampleSettings, build, check_settings
     from vaelab.run.build import set_threads
     from vaelab.run.checkpoint import load_run
-    from vaelab.task.base import Output, Task
+    from vaelab.task.base import Output, Task, check_able
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     check_settings(SampleSettings, config)
@@ -38,6 +38,7 @@ def sample(config: DictConfig) -> None:
     task = build(config.task, Task)
     loaded = load_run(config.run, pick_device(config.device), config.trust)
     hydra = HydraConfig.get()
+    check_able(task, hydra.runtime.choices["task"], loaded.variant)
     name = f"{hydra.runtime.choices['task']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
     folder = Path(config.out).expanduser() if config.out else loaded.directory / "samples" / name
     if folder.is_file():

@@ -97,15 +97,16 @@ def at_batch(number, act, stage="train"):
     from vaelab.report import finale
     from vaelab.report.checkpoints import WholeFiles
     from vaelab.run import records
-    from vaelab.variant.base import VAE
+    from vaelab.variant.base import Method
+    from vaelab.variant.vae import VAE
 
     owner, name = {
         "data": (DataModule, "prepare"),
         "record": (records, "write_json"),
-        "train": (VAE, "training_step"),
+        "train": (Method, "training_step"),
         "validation": (VAE, "validation_step"),
         "checkpoint": (WholeFiles, "_write"),
-        "test": (VAE, "test_step"),
+        "test": (Method, "test_step"),
         "figures": (finale, "final_figures"),
     }[stage]
     step, seen = getattr(owner, name), 0

@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from vaelab.figures.style import figure, png
-from vaelab.report import board
+from vaelab.report import board, judge
 from vaelab.report.board import Board, Budget, Scalars, add_measures, add_picture, forget_after
 
 
@@ -38,7 +38,7 @@ def test_pictures_take_two_hundredths_of_a_training_and_a_short_one_has_none(tin
         return {}
 
     monkeypatch.setattr(board.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(board, "draw", drawing)
+    monkeypatch.setattr(board, "all_figures", drawing)
     run = tiny("sine")
     run.variant.kl = torch.zeros(1)
     monkeypatch.setattr(Board, "MEASURING", 0.0)
@@ -61,7 +61,7 @@ def test_while_training_the_same_draw_from_all_of_the_validation_split_is_shown_
     tiny, tmp_path, fifths, monkeypatch
 ):
     run, shown = tiny("digits", "dataset.split=[0.6,0.3,0.1]"), []
-    monkeypatch.setattr(board, "draw", lambda variant, examined: shown.append(examined) or {})
+    monkeypatch.setattr(board, "all_figures", lambda method, seen: shown.append(seen) or {})
     pictures = Board(run.data(), every_epochs=1)
     run.variant.kl = torch.zeros(3)
     trainer = SimpleNamespace(is_global_zero=True, global_step=1, current_epoch=0, logger=TensorBoardLogger(tmp_path))
@@ -115,7 +115,7 @@ def test_the_kinds_own_measures_are_on_the_board_while_they_cost_nothing(tiny, t
 
 def test_of_channels_it_is_how_near_those_from_the_prior_are(tiny, tmp_path):
     run = tiny("channel")
-    found = run.variant.quick_measures(run.variant.examine(run.data().loader("val", 6)), run.data())
+    found = judge.quick_measures(run.variant, run.variant.examine(run.data().loader("val", 6)), run.data())
     assert "delay_spread_ks" in found
 
 
@@ -123,7 +123,7 @@ def test_quick_measures_are_those_of_the_end(tiny):
     for experiment in ("sine", "digits", "audio", "radio"):
         run = tiny(experiment)
         examined = run.variant.examine(run.data().loader("test", 100))
-        quick, whole = (measure(examined, run.data()) for measure in (run.variant.quick_measures, run.variant.measures))
+        quick, whole = (of(run.variant, examined, run.data()) for of in (judge.quick_measures, judge.measures))
         same = set(quick) & set(whole)
         assert same
         assert {name: quick[name] for name in same} == pytest.approx({name: whole[name] for name in same}, rel=1e-5)

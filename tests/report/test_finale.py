@@ -6,29 +6,30 @@ from omegaconf import OmegaConf
 from torch.utils.tensorboard import SummaryWriter
 
 from vaelab.report import finale
-from vaelab.report.board import WIDEST_CODE
-from vaelab.report.finale import add_settings, final_report, kl_of_dimensions, settings_of
+from vaelab.report.finale import add_settings, final_report, settings_of
+from vaelab.variant.vae import WIDEST_CODE
 
 
 @pytest.mark.parametrize(("dimensions", "named"), [(3, 3), (WIDEST_CODE, WIDEST_CODE), (WIDEST_CODE + 1, 0)])
 def test_each_dimension_has_its_kl_in_the_file_unless_there_are_too_many(tiny, dimensions, named):
     variant = tiny("digits").variant
     variant.kl = torch.arange(dimensions) / 4
-    found = kl_of_dimensions(variant)
+    found = variant.listed()
     assert len(found) == named
-    assert not named or found["test/kl_of_dimension/2"] == 0.5
+    assert not named or found["kl_of_dimension/2"] == 0.5
 
 
 def test_a_plain_autoencoder_has_no_kl_in_the_file(tiny):
     variant = tiny("radio").variant
     variant.kl = torch.zeros(3)
-    assert not variant.latent.has_prior and kl_of_dimensions(variant) == {}
+    assert not variant.latent.has_prior and variant.listed() == {}
 
 
 def test_the_items_that_are_measured_are_drawn_from_all_of_the_test_split(tiny, tmp_path, fifths, monkeypatch):
     run = tiny("digits", "dataset.split=[0.6,0.1,0.3]", "report.test_items=50", "report.figures=false")
     measured = []
-    monkeypatch.setattr(run.variant, "measures", lambda examined, data: measured.append(examined) or {})
+    monkeypatch.setattr(finale, "measures", lambda method, seen, data: measured.append(seen) or {})
+    monkeypatch.setattr(finale, "distance_measures", lambda method, data: {})
     run.variant.kl = torch.zeros(3)
     chosen = SimpleNamespace(best=None, monitor=("val/objective", "max"))
     trainer = SimpleNamespace(checkpoint_callback=chosen, global_step=1, current_epoch=1, logger=None, callbacks=[])

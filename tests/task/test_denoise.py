@@ -90,9 +90,7 @@ def test_a_file_comes_back_recovered_in_its_own_format_units_and_length(identity
     assert (tmp_path / "out" / "recovered.png").stat().st_size > 1000
 
 
-def test_a_wrong_run_a_missing_file_and_other_channels_are_refused_in_one_line(tiny, identity, tmp_path):
-    with pytest.raises(UserError, match=r"^task=denoise needs a run of variant=denoiser[^\n]+$"):
-        Denoise("x.csv")(tiny("sine"), Output(tmp_path))
+def test_a_missing_file_and_other_channels_are_refused_in_one_line(identity, tmp_path):
     with pytest.raises(UserError, match=r"^task.file has no value[^\n]+$"):
         Denoise()(identity, Output(tmp_path))
     with pytest.raises(UserError, match=r"^[^\n]*nowhere.csv[^\n]*$"):

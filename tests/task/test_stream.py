@@ -13,9 +13,9 @@ from PIL import Image
 
 from vaelab.data import writers
 from vaelab.errors import Interrupted, UserError
-from vaelab.task import stream
+from vaelab.task import prior, stream
 from vaelab.task.base import Output
-from vaelab.task.stream import Line, Stream, code_blocks, in_users_units
+from vaelab.task.stream import Line, Stream, code_blocks
 
 
 def streamed(run, folder, **settings):
@@ -29,7 +29,7 @@ def counts(folder):
 
 def plainly(run, n, density="prior", seed=0):
     codes = torch.from_numpy(next(code_blocks(run, density, seed))[:n])
-    return in_users_units(run.variant, run.variant.decode(codes)).numpy()
+    return run.variant.kind.streamed(run.variant.decode(codes)).numpy()
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,6 @@ def test_bare_numbers_are_kept_from_a_terminal(tiny, tmp_path, monkeypatch):
 
 def test_a_streams_density_is_fitted_on_a_draw_from_all_of_the_training_split(tiny, fifths, monkeypatch):
     run = tiny("digits")
-    monkeypatch.setattr(stream, "FITTED_ON", 60)
+    monkeypatch.setattr(prior, "FITTED_ON", 60)
     next(code_blocks(run, "gmm", 0))
     assert fifths(run.data(), "train") == (60, 5)

@@ -12,7 +12,7 @@ import torch
 from vaelab.errors import UserError
 
 if TYPE_CHECKING:
-    from vaelab.variant.base import VAE
+    from vaelab.variant.base import Method
 
 
 @dataclass
@@ -20,19 +20,19 @@ class Acceleration:
     """The settings of `accelerator` that are not Lightning's.
 
     `tf32` lets a GPU round the factors of float32 products to 10 bits of mantissa (the sums stay float32). `compile`
-    names a backend of torch.compile for encoder and decoder, such as inductor.
+    names a backend of torch.compile for a method's nets, such as inductor.
     """
 
     tf32: bool = True
     compile: str | None = None
 
     @contextmanager
-    def of(self, variant: VAE, device: torch.device) -> Iterator[None]:
+    def of(self, variant: Method, device: torch.device) -> Iterator[None]:
         """Train faster in here. What comes after, on another device or in other shapes, is not compiled anew."""
         if device.type == "cuda":
             torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
             torch.backends.cudnn.allow_tf32 = self.tf32
-        nets = (variant.encoder, variant.decoder) if self.compile else ()
+        nets = variant.own_nets() if self.compile else []
         for net in nets:
             net.compile(backend=self.compile)
         try:

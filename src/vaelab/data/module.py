@@ -125,9 +125,13 @@ class DataModule(L.LightningDataModule):
         """All that `loader` serves as one batch, on the CPU."""
         return self.loader(split, n).joined()
 
+    def rows(self, item: Tensor) -> Batch:
+        """The encoded items in some rows, on the CPU."""
+        return self._serve(item).joined()
+
     def numbered(self, split: str, numbers: Sequence[int]) -> Batch:
         """The encoded items that have these numbers in their split, on the CPU."""
-        return self._serve(self.index[split][torch.tensor(numbers)]).joined()
+        return self.rows(self.index[split][torch.tensor(numbers)])
 
     def numbers(self, split: str, item: Tensor) -> Tensor:
         """The numbers in their split of the items in these rows; a split's rows stand in rising order."""
@@ -184,7 +188,7 @@ class DataModule(L.LightningDataModule):
         return self.stores[split]
 
     def _check_flip(self) -> None:
-        if self.flip and self.items.kind != "picture":
+        if self.flip and self.items.raw.ndim != 4:
             raise UserError(f"dataset.flip=true mirrors pictures; these are {self.items.kind}s: leave it false")
 
     def _kept(self, index: dict[str, Tensor]) -> dict[str, Tensor]:

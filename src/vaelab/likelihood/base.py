@@ -19,9 +19,10 @@ NARROWEST, WIDEST = 1e-6, 1e6
 
 
 class Likelihood(nn.Module):
-    """The interface. `support` is the closed interval that x must lie in."""
+    """The interface. `support` is the closed interval that x must lie in; `has_mean` says that `mean` can be any x."""
 
     support: tuple[float, float] = (-math.inf, math.inf)
+    has_mean = True
 
     def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         """`(batch,)` log p(target | params) in nats; both `(batch, *shape)`."""
@@ -30,6 +31,10 @@ class Likelihood(nn.Module):
     def mean(self, params: Tensor) -> Tensor:
         """E[x], shaped as `params`."""
         return params
+
+    def statistic(self, x: Tensor) -> Tensor:
+        """All that the density knows of x `(batch, *shape)`, and so all that a code can be told from: shaped as `x`."""
+        return x
 
     def sample(self, params: Tensor) -> Tensor:
         """One draw of x, shaped as `params`."""

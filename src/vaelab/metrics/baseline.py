@@ -59,8 +59,14 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
         n: how many to draw.
         seed: of the draws.
     """
-    rows = train.flatten(1).double()
-    variances, directions = torch.linalg.eigh(torch.atleast_2d(torch.cov(rows.T, correction=min(len(rows) - 1, 1))))
-    noise = torch.randn(n, len(variances), generator=generator("baselines", seed), dtype=torch.float64)
-    drawn = (noise * variances.clamp(min=0).sqrt()) @ directions.T
+    rows, chance = train.flatten(1).double(), generator("baselines", seed)
+    if rows.shape[1] > len(rows):
+        # Sums of the items with normal weights have their covariance, and need no directions.
+        weights = torch.randn(n, len(rows), generator=chance, dtype=torch.float64)
+        drawn = weights @ (rows - rows.mean(0)) / max(len(rows) - 1, 1) ** 0.5
+    else:
+        covariance = torch.cov(rows.T, correction=min(len(rows) - 1, 1))
+        variances, directions = torch.linalg.eigh(torch.atleast_2d(covariance))
+        noise = torch.randn(n, len(variances), generator=chance, dtype=torch.float64)
+        drawn = (noise * variances.clamp(min=0).sqrt()) @ directions.T
     return (rows.mean(0) + drawn).float().unflatten(1, train.shape[1:])

@@ -17,16 +17,19 @@ from torch import Tensor
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError
 from vaelab.figures.style import png
-from vaelab.latent.densities import sample_codes
-from vaelab.variant.base import VAE, Examined
+from vaelab.kind.base import Examined
+from vaelab.report.judge import all_figures, look, quick_measures
+from vaelab.variant.base import Method
+from vaelab.variant.vae import WIDEST_CODE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 
+    from vaelab.data.batch import Batch
+
 ITEMS = 64
 SOUNDS = 4
-WIDEST_CODE = 1024
 
 
 class Scalars(TensorBoardLogger):
@@ -94,26 +97,26 @@ class Board(L.Callback):
     def _due(self, epoch: int) -> bool:
         return self.drawing.allows() if self.every_epochs is None else epoch % self.every_epochs == 0
 
-    def _examine(self, module: VAE) -> Examined:
-        return module.examine(self.data.loader("val", ITEMS))
+    def _look(self, module: Method) -> Batch | Examined:
+        return look(module, self.data.loader("val", ITEMS))
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
             return
-        assert isinstance(module, VAE)
+        assert isinstance(module, Method)
         writer, step = trainer.logger.experiment, trainer.global_step
-        if module.latent.has_prior:
-            writer.add_histogram("val/kl_per_dimension", module.kl, step)
+        for name, values in module.histograms().items():
+            writer.add_histogram(f"val/{name}", values, step)
         if self.measuring.allows():
             with self.measuring.spending():
-                measured = module.quick_measures(self._examine(module), self.data)
+                measured = quick_measures(module, self._look(module), self.data)
                 add_measures(writer, {f"val/{name}": value for name, value in measured.items()}, step)
         if self.figures and self._due(trainer.current_epoch + 1):
             with self.drawing.spending():
-                examined = self._examine(module)
-                for name, figure in draw(module, examined).items():
+                seen = self._look(module)
+                for name, figure in all_figures(module, seen).items():
                     add_picture(writer, name, png(figure), step)
-                add_sounds(writer, module, examined, step)
+                add_sounds(writer, module, seen, step)
 
 
 def forget_after(writer: SummaryWriter, step: int) -> None:
@@ -133,24 +136,6 @@ def add_measures(writer: SummaryWriter, measures: Mapping[str, float], step: int
             writer.add_scalar(name, value, step)
 
 
-def draw(variant: VAE, examined: Examined) -> dict[str, Figure]:
-    """All figures of one kind of signal: what became of some items, samples from the prior, each dimension's KL."""
-    from vaelab.figures.latent import kl_bars
-
-    figures = variant.figures(examined)
-    if variant.latent.has_prior:
-        sampled = variant.sample_figure(draw_prior(variant, 16))
-        figures |= {} if sampled is None else {"prior_samples": sampled}
-        figures["kl"] = kl_bars(variant.kl)
-    return figures
-
-
-def draw_prior(variant: VAE, n: int) -> Tensor:
-    """`(n, *shape)` decoded samples, the same ones each time, so that their progress can be watched."""
-    codes = sample_codes("prior", n, latent=variant.latent, codes=None, seed=variant.seed)
-    return variant.draw(codes, variant.seed) if variant.samples_are_draws else variant.decode(codes)
-
-
 def add_picture(writer: SummaryWriter, name: str, file: bytes, step: int) -> None:
     """Put the bytes of a PNG file on the board."""
     from io import BytesIO
@@ -164,38 +149,39 @@ def add_picture(writer: SummaryWriter, name: str, file: bytes, step: int) -> Non
     writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=picture)]), step)
 
 
-def add_sounds(writer: SummaryWriter, variant: VAE, examined: Examined, step: int) -> None:
-    """Put originals, reconstructions and prior samples on the board to be played."""
-    few = examined.head(SOUNDS)
-    sounds = {
-        "sound/original": variant.sounds(few.x, few.level),
-        "sound/reconstruction": variant.sounds(few.reconstruction, few.level),
-    }
-    if sounds["sound/original"] and variant.latent.has_prior:
-        sounds["sound/prior"] = variant.sounds(draw_prior(variant, SOUNDS), None)
+def add_sounds(writer: SummaryWriter, method: Method, seen: Batch | Examined, step: int) -> None:
+    """Put originals, reconstructions and new items on the board to be played, where they are sound."""
+    level = seen.level[:SOUNDS]
+    sounds = {"original": method.kind.sounds(seen.x[:SOUNDS], level)}
+    if not sounds["original"]:
+        return
+    if isinstance(seen, Examined):
+        sounds["reconstruction"] = method.kind.sounds(seen.reconstruction[:SOUNDS], level)
+    if method.has_samples:
+        sounds["prior"] = method.kind.sounds(method.sample(SOUNDS, method.seed), None)
     for name, rows in sounds.items():
         for k, sound in enumerate(rows):
-            writer.add_audio(f"{name}/{k}", sound.wave[None], step, sample_rate=sound.sample_rate)
+            writer.add_audio(f"sound/{name}/{k}", sound.wave[None], step, sample_rate=sound.sample_rate)
 
 
-def add_codes(writer: SummaryWriter, variant: VAE, examined: Examined, step: int) -> None:
+def add_codes(writer: SummaryWriter, method: Method, examined: Examined, step: int) -> None:
     """Put the codes on the projector, with their labels, and as pictures where the items are pictures."""
     if examined.code.shape[1] > WIDEST_CODE or examined.code.shape[1] < 2:
         return
-    sprites = examined.x.clamp(0, 1) if variant.signature.kind == "picture" else None
+    sprites = method.kind.sprites(examined.x)
     if sprites is not None and sprites.shape[2] != sprites.shape[3]:
         sprites = None
     with warnings.catch_warnings():
         # TensorBoard asks for a summary that we have just made.
         warnings.simplefilter("ignore")
-        writer.add_embedding(examined.code, label_words(variant, examined.label), sprites, step, "codes")
+        writer.add_embedding(examined.code, label_words(method, examined.label), sprites, step, "codes")
 
 
-def label_words(variant: VAE, labels: Tensor) -> list[str] | None:
+def label_words(method: Method, labels: Tensor) -> list[str] | None:
     """The name of each item's class, or None where nothing is known."""
     if not len(labels) or bool((labels < 0).all()):
         return None
-    names = variant.signature.label_names
+    names = method.signature.label_names
     return [names[k] if 0 <= k < len(names) else str(k) for k in labels.tolist()]
 
 
@@ -207,22 +193,21 @@ def save_pictures(folder: Path, pictures: dict[str, bytes]) -> None:
 
 
 def final_figures(
-    variant: VAE, examined: Examined, history: dict[str, list[tuple[int, float]]], steps: int, kept: int
+    method: Method, seen: Batch | Examined, history: dict[str, list[tuple[int, float]]], steps: int, kept: int
 ) -> dict[str, Figure]:
-    """The figures of a finished run: those of its kind, its course, its beta schedule and its latent space.
+    """The figures of a finished run: those of its kind and its method, its course and its latent space.
 
     Its course took so many `steps`, and the weights are those after `kept` of them.
     """
     from vaelab.figures.latent import latent_scatter
-    from vaelab.figures.training import history_curves, schedule_curve
+    from vaelab.figures.training import history_curves
 
-    figures = draw(variant, examined)
+    drawn = all_figures(method, seen)
     if history:
-        figures["training"] = history_curves(history, kept)
-    schedule = schedule_curve(variant.pressure, steps) if variant.latent.has_prior else None
-    figures |= {} if schedule is None else {"beta_schedule": schedule}
-    if examined.code.shape[1] <= WIDEST_CODE:
-        known = label_words(variant, examined.label) is not None
-        names = variant.signature.label_names
-        figures["latent"] = latent_scatter(examined.code, examined.label if known else None, names)
-    return figures
+        drawn["training"] = history_curves(history, kept)
+    drawn |= method.plan_figures(steps)
+    if isinstance(seen, Examined) and seen.code.shape[1] <= WIDEST_CODE:
+        known = label_words(method, seen.label) is not None
+        names = method.signature.label_names
+        drawn["latent"] = latent_scatter(seen.code, seen.label if known else None, names)
+    return drawn

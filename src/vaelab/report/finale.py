@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from vaelab.data.items import as_text
 from vaelab.data.module import DataModule
 from vaelab.figures.style import png
+from vaelab.kind.base import Examined
 from vaelab.overrides import typed
 from vaelab.report.board import (
-    WIDEST_CODE,
     add_codes,
     add_measures,
     add_picture,
@@ -26,10 +26,11 @@ from vaelab.report.board import (
     save_pictures,
 )
 from vaelab.report.history import History
+from vaelab.report.judge import distance_measures, look, measures
 from vaelab.report.sweep import SOON
 from vaelab.report.tables import collapse_warning, early_warning, is_beside, tell_metrics
 from vaelab.run.records import write_json
-from vaelab.variant.base import VAE
+from vaelab.variant.base import Method
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -48,7 +49,7 @@ class Tested(NamedTuple):
 
 def final_report(
     trainer: L.Trainer,
-    variant: VAE,
+    variant: Method,
     data: DataModule,
     directory: Path,
     config: DictConfig,
@@ -62,25 +63,28 @@ def final_report(
     Of a sweep's job that is soon trained there are no figures, unless `report.figures` asks for them.
     """
     variant.cpu()
-    examined = variant.examine(data.loader("test", config.report.test_items))
-    measured = variant.measures(examined, data)
+    seen = look(variant, data.loader("test", config.report.test_items))
+    measured = measures(variant, seen, data)
     name, mode = trainer.checkpoint_callback.monitor  # type: ignore[union-attr]
     best = trainer.checkpoint_callback.best  # type: ignore[union-attr]
     # What chose the weights, and should choose among runs.
     chosen = {} if best is None else {name: best if mode == "max" else -best}
-    metrics = chosen | tested.means | {f"{variant.prefix}/{name}": value for name, value in measured.items()}
-    metrics |= {"measured_items": float(len(examined.x)), "fit_seconds": seconds}
+    metrics = chosen | tested.means | {f"{variant.kind.prefix}/{name}": value for name, value in measured.items()}
+    metrics |= distance_measures(variant, data)
+    metrics |= {"measured_items": float(len(seen.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     metrics |= {"best_epoch": float(tested.epoch), "epochs": float(max(trainer.current_epoch, tested.epoch))}
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    write_json(directory / "metrics.json", metrics | kl_of_dimensions(variant))
+    write_json(
+        directory / "metrics.json", metrics | {f"test/{name}": value for name, value in variant.listed().items()}
+    )
     pictures: dict[str, bytes] = {}
     drawn = config.report.figures
     if drawn is None:
         drawn = not swept or seconds >= SOON
     if drawn:
         history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
-        figures = final_figures(variant, examined, history.curves, trainer.global_step, tested.step)
+        figures = final_figures(variant, seen, history.curves, trainer.global_step, tested.step)
         pictures = {name: png(figure) for name, figure in figures.items()}
         save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
@@ -89,9 +93,10 @@ def final_report(
             # One name for a number and a picture, such as `test/kl`, would break the pages of both.
             add_picture(writer, f"test/figures/{name}", picture, step)
         if drawn:
-            add_sounds(writer, variant, examined, step)
-            add_codes(writer, variant, examined, step)
-        own = {name: value for name, value in metrics.items() if name.startswith(f"{variant.prefix}/")}
+            add_sounds(writer, variant, seen, step)
+            if isinstance(seen, Examined):
+                add_codes(writer, variant, seen, step)
+        own = {name: value for name, value in metrics.items() if name.startswith(f"{variant.kind.prefix}/")}
         add_measures(writer, {name: value for name, value in own.items() if not is_beside(name)}, step)
         words = json.loads((directory / "provenance.json").read_text())["overrides"] or []
         add_settings(writer, settings_of(config, words), step)
@@ -100,7 +105,7 @@ def final_report(
 
 
 def tell_end(
-    directory: Path, variant: VAE, metrics: dict[str, float], *, swept: bool, trust: Sequence[str] = ()
+    directory: Path, variant: Method, metrics: dict[str, float], *, swept: bool, trust: Sequence[str] = ()
 ) -> None:
     """Tell the measures, and what to do next; of a sweep's job neither, since the sweep ends with a table of all.
 
@@ -120,13 +125,6 @@ def tell_end(
         print(f"metrics      {directory / 'metrics.json'}")
         own = [typed("trust", f"[{','.join(trust)}]")] if trust else []
         print(" ".join(["sample       vaelab-sample", typed("run", directory), *own]))
-
-
-def kl_of_dimensions(variant: VAE) -> dict[str, float]:
-    """Each dimension's own KL in nats: for the file, which may hold hundreds of them, but not tens of thousands."""
-    if not variant.latent.has_prior or len(variant.kl) > WIDEST_CODE:
-        return {}
-    return {f"test/kl_of_dimension/{k}": kl for k, kl in enumerate(variant.kl.tolist())}
 
 
 def add_settings(writer: SummaryWriter, settings: dict[str, str | float], step: int) -> None:

@@ -7,15 +7,13 @@ from typing import Any
 import lightning as L
 import torch
 
-from vaelab.variant.base import VAE
-
-CURVES = ("objective", "elbo", "log_likelihood", "kl", "error")
+from vaelab.variant.base import Method
 
 
 class History(L.Callback):
-    """The objective, the bound and its terms by step, in training and validation, in `curves`.
+    """What the method names as its course by step, in training and validation, in `curves`.
 
-    It goes from a name to a list of (step, value), and holds what the model has.
+    It goes from a name to a list of (step, value).
     """
 
     def __init__(self) -> None:
@@ -30,12 +28,9 @@ class History(L.Callback):
         self.curves = {name: [(int(step), value) for step, value in points.tolist()] for name, points in curves.items()}
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
-        assert isinstance(module, VAE)
+        assert isinstance(module, Method)
         known: dict[str, Any] = {**trainer.callback_metrics, **module.latest}
-        names = [f"{split}/{name}" for split in ("val", "train") for name in CURVES]
-        values = {name: float(known[name]) for name in names if name in known}
-        if module.latent.has_prior:
-            # Of the step that was taken last: when the run is over there is no other.
-            values["beta"] = module.pressure(max(trainer.global_step - 1, 0)).beta
+        names = [f"{split}/{name}" for split in ("val", "train") for name in module.course]
+        values = {name: float(known[name]) for name in names if name in known} | module.now()
         for name, value in values.items():
             self.curves.setdefault(name, []).append((trainer.global_step, value))

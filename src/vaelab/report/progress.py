@@ -10,7 +10,7 @@ import lightning as L
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vaelab.report.console import Terminal
-from vaelab.variant.base import FOREVER, VAE
+from vaelab.variant.base import FOREVER, Method
 
 
 class TrainingBar(L.Callback):
@@ -35,7 +35,7 @@ class TrainingBar(L.Callback):
             columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console, auto_refresh=False)
             self.bar.start()
-            assert isinstance(module, VAE)
+            assert isinstance(module, Method)
             # Of a run without an end there is no time left to tell.
             self.bar.add_task("training", total=module.total_steps if module.total_steps < FOREVER else None)
 

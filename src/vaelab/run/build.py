@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -18,17 +18,19 @@ from vaelab.accelerator.base import Acceleration
 from vaelab.architecture.base import Architecture
 from vaelab.beta_schedule.base import BetaSchedule
 from vaelab.codec.base import Codec
-from vaelab.config import bind, build, check_settings
+from vaelab.config import bind, build, check_settings, checked_class
 from vaelab.data.items import Signature
 from vaelab.data.module import DataModule
 from vaelab.dataset.base import Source
 from vaelab.errors import UserError
+from vaelab.kind.base import Kind
 from vaelab.latent.base import Latent
 from vaelab.likelihood.base import Likelihood
 from vaelab.memory import LARGE, WEIGHT, check_size, count_weights
 from vaelab.objective.base import Objective
 from vaelab.optimizer.base import MakeOptimizer
-from vaelab.variant.base import VAE, Parts
+from vaelab.run.trust import offered
+from vaelab.variant.base import Method, Parts
 
 # Threads for each core: with more they only wait for one another.
 MOST_THREADS = 4
@@ -95,38 +97,77 @@ _SHARED: dict[str, DataModule] = {}
 
 def build_variant(
     config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
-) -> VAE:
+) -> Method:
     """The model that a configuration describes, for encoded items of this shape.
 
     Raises:
-        UserError: if a setting is outside its range, or there is no memory for `copies` of all weights.
+        UserError: if a setting is outside its range, the data are of another kind than it is for, or there is no memory
+            for `copies` of all weights.
     """
+    method = checked_class(config.variant, Method)
+    kind = build_kind(config, method, codec, signature)
     architecture, latent = build(config.architecture, Architecture), build(config.latent, Latent)
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
-    encoder = partial(architecture.encoder, shape, latent.heads, None if own else latent.dim)
-    decoder = partial(architecture.decoder, None if own else latent.code_size, shape)
-    weights = count_weights(encoder, decoder)
+    nets = method.nets(architecture, shape, latent, own)
+    weights = count_weights(*nets.values())
     check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
     if weights > LARGE:
         print(f"a net of {weights:,} weights", file=sys.stderr)
     parts = Parts(
-        encoder=encoder(),
-        decoder=decoder(),
+        nets={name: make() for name, make in nets.items()},
         latent=latent,
         likelihood=build(config.likelihood, Likelihood),
         objective=build(config.objective, Objective),
         codec=codec,
         signature=signature,
+        kind=kind,
         shape=tuple(shape),
         schedule=bind(config.beta_schedule, BetaSchedule),
         optimize=_tried(config.optimizer),
         seed=config.seed,
     )
-    variant = build(config.variant, VAE, parts)
+    variant = build(config.variant, Method, parts)
     # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
     return variant.to(memory_format=torch.channels_last)
+
+
+def build_kind(config: DictConfig, method: type[Method], codec: Codec, signature: Signature) -> Kind:
+    """The kind that `config.kind` names; else the method's own; else the most particular of ours that the data fit.
+
+    Raises:
+        UserError: if the data are of another kind, or the method is for another.
+    """
+    if "_target_" in config.get("kind", {}):
+        kind = build(config.kind, Kind, codec, signature, config.seed)
+        if not isinstance(kind, method.of):
+            raise UserError(
+                f"variant={method.name} is for {method.of.what}, and kind={kind.name} is not: use kind=auto"
+            )
+        return kind
+    if method.of is Kind:
+        return most_particular(signature)(codec, signature, config.seed)
+    if not method.of.fits(signature):
+        raise UserError(
+            f"variant={method.name} is for {method.of.what}; these are {signature.kind}s: use variant=vae, which takes "
+            "any"
+        )
+    return method.of(codec, signature, config.seed)
+
+
+def most_particular(signature: Signature) -> type[Kind]:
+    """Of all kinds that the group offers and that such data fit, the one that is derived from the others.
+
+    Raises:
+        UserError: if there is none, or none of several is.
+    """
+    fitting = [kind for kind in map(pkgutil.resolve_name, sorted(offered()["kind"])) if kind.fits(signature)]
+    for kind in fitting:
+        if all(issubclass(kind, other) for other in fitting):
+            return cast("type[Kind]", kind)
+    names = ", ".join(f"kind={kind.name}" for kind in fitting)
+    raise UserError(f"these {signature.kind}s are of {names or 'no kind that there is'}: choose one with kind=…")
 
 
 def _tried(optimizer: DictConfig) -> Any:

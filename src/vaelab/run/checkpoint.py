@@ -23,7 +23,7 @@ from vaelab.errors import UserError
 from vaelab.run.build import build_codec, build_data, build_variant
 from vaelab.run.renamed import with_todays_names
 from vaelab.run.trust import plain_config, refuse_foreign
-from vaelab.variant.base import VAE
+from vaelab.variant.base import Method
 
 # 2: targets are named by the groups of the configuration; 1 had other names for them.
 FORMAT, READ = 2, (1, 2)
@@ -33,7 +33,7 @@ KEY = "vaelab"
 
 
 # No training that ends well has weights beyond; what a net makes of them is infinite.
-NETS, HUGE = ("encoder.", "decoder."), 1e12
+HUGE = 1e12
 
 
 # Numbers that a model may need beside its weights, such as the window of a transform.
@@ -44,7 +44,7 @@ BESIDE = 2**22
 GROUPS = ("variant", "dataset", "architecture", "latent", "likelihood", "objective", "optimizer", "trainer")
 
 
-def checkpoint_entry(config: DictConfig, variant: VAE) -> dict[str, Any]:
+def checkpoint_entry(config: DictConfig, variant: Method) -> dict[str, Any]:
     """What a checkpoint holds beside weights, in plain types, so that it needs nothing else."""
     return {
         "format": FORMAT,
@@ -65,7 +65,7 @@ class Run:
     directory: Path
     checkpoint: Path
     config: DictConfig
-    variant: VAE
+    variant: Method
 
     _data: DataModule | None = None
 
@@ -224,13 +224,15 @@ def _check_content(checkpoint: Path, content: dict[str, Any]) -> None:
     for name, value in weights.items():
         if not value.isfinite().all():
             raise UserError(f"{checkpoint}: its weights {name} hold NaN or infinity: take a checkpoint from before")
-        if name.startswith(NETS) and value.numel() and value.abs().max() > HUGE:
+        if not name.startswith("codec.") and value.numel() and value.abs().max() > HUGE:
             raise UserError(f"{checkpoint}: its weights {name} are beyond {HUGE:g}: it is damaged")
 
 
 def _is_weight(item: tuple[Any, Any]) -> bool:
     name, value = item
-    if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_complex() or value.is_quantized:
+    if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_quantized:
+        return False
+    if value.is_complex() or value.dtype == torch.bool:
         return False
     plain = value.device.type == "cpu" and value.layout == torch.strided
     # A view can be of any size: as many numbers must lie in the file.

@@ -17,6 +17,7 @@ MOVED = {
     "vaelab.objectives.likelihoods.Laplace": "vaelab.likelihood.laplace.Laplace",
     "vaelab.objectives.likelihoods.Logistic": "vaelab.likelihood.logistic.Logistic",
     "vaelab.objectives.likelihoods.ZeroMeanGaussian": "vaelab.likelihood.zero_mean_gaussian.ZeroMeanGaussian",
+    "vaelab.variants.signal.SineVAE": "vaelab.variant.sine.SineVAE",
     "vaelab.variants.optimizers.adam": "vaelab.optimizer.adam.adam",
     "vaelab.variants.optimizers.adamw_cosine": "vaelab.optimizer.adamw_cosine.adamw_cosine",
 }

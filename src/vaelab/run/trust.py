@@ -35,7 +35,7 @@ def plain_config(text: Any, where: str) -> DictConfig:
         for reason in _not_plain(text):
             raise UserError(f"{where}: its configuration {reason}, which vaelab never writes: it is not used")
         config = OmegaConf.create(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, AssertionError) as error:
         raise UserError(f"{where}: its configuration is damaged ({_first_line(error)})") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{where} holds no configuration (a mapping of settings): it is damaged")

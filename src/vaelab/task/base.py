@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.items import LeftOut, Signature, as_text
+from vaelab.data.items import LeftOut, as_text
 from vaelab.data.writers import whole
 from vaelab.dataset.base import Reader
 from vaelab.errors import UserError
 from vaelab.figures.style import png
+from vaelab.kind.base import Kind
 from vaelab.run.build import build_source
 from vaelab.run.checkpoint import Run
 from vaelab.run.records import write_json
-from vaelab.variant.base import VAE
+from vaelab.run.trust import offered
+from vaelab.variant.base import ABLE, HasCode, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,11 +32,34 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """One thing that a trained run can be asked for; its fields are the settings `task.…`."""
+    """One thing that a trained run can be asked for; its fields are the settings `task.…`.
+
+    A class attribute `needs` names the protocol of `variant.base` that the model must have, such as `HasCode`; without
+    one any model will do.
+    """
 
     def __call__(self, run: Run, out: Output) -> None:
         """Do it, and write what comes out."""
         ...
+
+
+def check_able(task: Task, name: str, variant: Method) -> None:
+    """Refuse a task that a model cannot do.
+
+    Raises:
+        UserError: naming the tasks that it can do.
+    """
+    needs = needed(type(task))
+    if isinstance(variant, needs):
+        return
+    classes = {name.split(".")[2]: pkgutil.resolve_name(name) for name in sorted(offered()["task"])}
+    able = ", ".join(other for other, found in classes.items() if isinstance(variant, needed(found)))
+    raise UserError(f"task={name} needs {ABLE[needs]}, and variant={variant.name} has none: there are task={able}")
+
+
+def needed(task: type) -> type:
+    """What a task needs of a model."""
+    return getattr(task, "needs", Method)
 
 
 class Output:
@@ -56,9 +82,9 @@ class Output:
             with self.file(f"{name}.png") as path:
                 path.write_bytes(png(figure))
 
-    def sounds(self, name: str, variant: VAE, x: Tensor, level: Tensor | None = None) -> None:
+    def sounds(self, name: str, kind: Kind, x: Tensor, level: Tensor | None = None) -> None:
         """Write `name_000.wav`, … where the data are sound."""
-        for k, sound in enumerate(variant.sounds(x, level)):
+        for k, sound in enumerate(kind.sounds(x, level)):
             import soundfile
 
             with self.file(f"{name}_{k:03d}.wav") as path:
@@ -129,19 +155,14 @@ def read_file(run: Run, file: str | Path) -> Tensor:
     Raises:
         UserError: if the file is missing or cannot be read.
     """
-    return _reader(run)(file, run.signature)
+    return _reader(run)(file)
 
 
-def _reader(run: Run) -> Callable[[str | Path, Signature], Tensor]:
-    from vaelab.dataset.audio_folder import read_recording
-    from vaelab.dataset.image_folder import read_picture
-    from vaelab.dataset.signal_table import read_signals
-
+def _reader(run: Run) -> Callable[[str | Path], Tensor]:
     source = build_source(run.config)
     if isinstance(source, Reader):
-        return source.read
-    readers = {"picture": read_picture, "sound": read_recording}
-    return readers.get(run.signature.kind, read_signals)
+        return lambda file: source.read(file, run.signature)
+    return run.variant.kind.read
 
 
 class Own(NamedTuple):
@@ -160,7 +181,7 @@ def read_own(run: Run, place: str | Path) -> Own:
     """
     from vaelab.dataset.files import numbered, printable
 
-    path, part = Path(place).expanduser(), "chunk" if run.signature.kind == "sound" else "row"
+    path, part = Path(place).expanduser(), run.variant.kind.part
     if path.is_dir():
         found = _read_folder(run, path)
         return found._replace(names=numbered(found.names, part))
@@ -174,14 +195,14 @@ def _read_folder(run: Run, folder: Path) -> Own:
 
     if (own := _read_arrays(run, folder)) is not None:
         return own
-    suffixes, what = _own_files(run.signature.kind)
+    suffixes, what = run.variant.kind.files()
     paths, left_out = files_under(folder, suffixes, what)
     read = _reader(run)
     parts: list[Tensor] = []
     names: list[str] = []
 
     def fitting(path: Path) -> Tensor:
-        return as_trained(run, read(path, run.signature))
+        return as_trained(run, read(path))
 
     for path, raw in zip(paths, in_threads(lambda path: attempt(fitting, path), paths), strict=True):
         name = name_in(folder, path)
@@ -207,17 +228,6 @@ def _read_arrays(run: Run, folder: Path) -> Own | None:
         return None
     raw = as_trained(run, source.read(folder, run.signature))
     return Own(raw, [name_in(folder, path) for path in folder_arrays(folder, source.key, (2, 3))[0]], [])
-
-
-def _own_files(kind: str) -> tuple[frozenset[str], str]:
-    """How files that hold such items are named, and what they are called."""
-    from vaelab.dataset import arrays, audio_folder, image_folder, signal_table
-
-    if kind == "picture":
-        return image_folder.SUFFIXES, "pictures"
-    if kind == "sound":
-        return audio_folder.SUFFIXES, "recordings"
-    return arrays.ARRAYS | signal_table.SOUNDS | {".csv", ".tsv", ".txt"}, "tables"
 
 
 def chosen_items(run: Run, setting: str, numbers: list[int] | None, n: int) -> Batch:
@@ -259,5 +269,7 @@ def as_trained(run: Run, raw: Tensor) -> Tensor:
 @torch.inference_mode()
 def code_means(run: Run, x: Tensor) -> Tensor:
     """Posterior means `(items, code_size)` of encoded items, on the CPU."""
-    parts = [run.variant.posterior(part.to(run.variant.device)).mean.cpu() for part in x.split(256)]
+    variant = run.variant
+    assert isinstance(variant, HasCode)
+    parts = [variant.posterior(part.to(variant.device)).mean.cpu() for part in x.split(256)]
     return torch.cat(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from vaelab.errors import UserError
 from vaelab.run.build import build_source
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output, read_file
-from vaelab.variant.denoiser import Denoiser
+from vaelab.variant.base import Denoises
 
 if TYPE_CHECKING:
     from vaelab.metrics.band import Calibration
@@ -34,6 +34,8 @@ class Denoise:
     place, both calibrated on the run's validation split.
     """
 
+    needs: ClassVar[type] = Denoises
+
     file: str = ""
     band: bool = True
 
@@ -41,8 +43,7 @@ class Denoise:
         """Write the recovered traces, and the ends of their band, in the file's format, units and axes; a picture."""
         from vaelab.figures.traces import trace_rows
 
-        if not isinstance(run.variant, Denoiser):
-            raise UserError("task=denoise needs a run of variant=denoiser, such as experiment=radio")
+        assert isinstance(run.variant, Denoises)
         if not self.file:
             raise UserError("task.file has no value: give a csv, npy, npz or wav file with the traces to clean")
         noisy, axes = read_traces(run, self.file)
@@ -144,22 +145,22 @@ def _as_recovered(layers: Tensor, certainty: Tensor | None) -> Recovered:
 
 def _recover(run: Run, noisy: Tensor, calibration: Calibration | None) -> tuple[Tensor, Tensor | None]:
     """Traces as long as the run's: recovered, with lower and upper end `(3, *noisy.shape)` or without; certainty."""
-    variant = run.variant
-    assert isinstance(variant, Denoiser)
-    x, level = variant.codec.encode(noisy)
-    posteriors = (variant.posterior(part.to(variant.device)) for part in x.split(256))
+    variant, codec, device = run.variant, run.variant.codec, run.variant.device
+    assert isinstance(variant, Denoises)
+    x, level = codec.encode(noisy)
+    posteriors = (variant.posterior(part.to(device)) for part in x.split(256))
     recovered = torch.cat([variant.reconstruct(posterior).cpu() for posterior in posteriors])
     if calibration is None:
-        return variant.codec.decode(recovered, level)[None], None
+        return codec.decode(recovered, level)[None], None
     from vaelab.metrics.band import band, certainty
 
     spread, score = variant.doubt(x, recovered)
     layers = (recovered, *band(recovered, spread, calibration))
-    return torch.stack([variant.codec.decode(layer, level) for layer in layers]), certainty(score, calibration)
+    return torch.stack([codec.decode(layer, level) for layer in layers]), certainty(score, calibration)
 
 
 def _calibration(run: Run) -> Calibration:
-    assert isinstance(run.variant, Denoiser)
+    assert isinstance(run.variant, Denoises)
     try:
         data = run.data()
     except UserError as error:

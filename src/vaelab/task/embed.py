@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from vaelab.errors import UserError
+from vaelab.kind.base import BASELINE_ITEMS
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output, code_means
-from vaelab.variant.base import BASELINE_ITEMS
+from vaelab.variant.base import HasCode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass
 class Embed:
     """Posterior means of `n` items that are drawn from a split, or of all."""
+
+    needs: ClassVar[type] = HasCode
 
     split: Literal["train", "val", "test"] = "test"
     n: int | None = None
@@ -64,7 +67,7 @@ class Embed:
             "probe_accuracy": probe_accuracy(code_means(run, train.x), train.label, codes, batch.label),
             "silhouette": silhouette(codes, batch.label),
         }
-        baselines = probe_baselines(train.x, train.label, batch.x, batch.label, run.variant.latent.code_size)
+        baselines = probe_baselines(train.x, train.label, batch.x, batch.label, codes.shape[1])
         found |= {f"baseline/{name}": value for name, value in baselines.items()}
         out.numbers({f"embed/{name}": value for name, value in found.items()})
 

@@ -1,7 +1,7 @@
 """The way from one item to another through the latent space."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from vaelab.errors import UserError
 from vaelab.latent.base import Latent
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output, chosen_items, code_means, encode, read_file
+from vaelab.variant.base import HasCode
 
 Path = Literal["lerp", "slerp"]
 
@@ -24,6 +25,8 @@ class Interpolate:
     its ends, as most of a Gaussian prior's mass is.
     """
 
+    needs: ClassVar[type] = HasCode
+
     n: int = 10
     path: Path = "slerp"
     between: list[int] | None = None
@@ -35,12 +38,13 @@ class Interpolate:
             raise UserError(f"task.n must be at least 2, both ends, not {self.n}")
         x, level = self._ends(run)
         start, end = code_means(run, x)
-        codes = way(start, end, self.n, self.path, run.variant.latent)
-        decoded = run.variant.decode(codes)
+        variant = run.variant
+        assert isinstance(variant, HasCode)
+        decoded = variant.decode(way(start, end, self.n, self.path, variant.latent))
         levels = torch.lerp(level[0], level[1], torch.linspace(0, 1, self.n))
         out.array("path", run.variant.codec.decode(decoded, levels))
-        out.figure("path", run.variant.path_figure(decoded))
-        out.sounds("path", run.variant, decoded, levels)
+        out.figure("path", run.variant.kind.path_figure(decoded))
+        out.sounds("path", run.variant.kind, decoded, levels)
 
     def _ends(self, run: Run) -> tuple[Tensor, Tensor]:
         if self.files:

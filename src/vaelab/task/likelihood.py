@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from rich.console import Console
@@ -16,6 +16,7 @@ from vaelab.objective.importance import importance_bounds, log_weights
 from vaelab.run.checkpoint import Run
 from vaelab.seeding import seeded, stream_seed
 from vaelab.task.base import Output
+from vaelab.variant.base import HasDensity
 
 MOST_DRAWS = 10**7
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -27,6 +28,8 @@ class Likelihood:
 
     Every item is encoded once; its draws are decoded `chunk` at a time.
     """
+
+    needs: ClassVar[type] = HasDensity
 
     k: int = 1000
     chunk: int = 500
@@ -61,13 +64,15 @@ class Likelihood:
     @torch.inference_mode()
     def _bounds(self, run: Run, items: Batch, ks: list[int]) -> Tensor:
         """`(items, len(ks))` in nats."""
-        variant, rows = run.variant, []
+        variant, device = run.variant, run.variant.device
+        assert isinstance(variant, HasDensity)
+        rows = []
         pairs = list(zip(items.x.split(1), items.target.split(1), strict=True))
         console = Console(file=sys.stderr)
-        with seeded(stream_seed("latent", self.seed), variant.device):
+        with seeded(stream_seed("latent", self.seed), device):
             for x, target in track(pairs, "importance weights", console=console, disable=not console.is_terminal):
-                posterior = variant.posterior(x.to(variant.device))
-                seen = target.to(variant.device)
+                posterior = variant.posterior(x.to(device))
+                seen = target.to(device)
                 weights = log_weights(
                     posterior,
                     variant.latent,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from vaelab.latent.gaussian import GaussianLatent
 from vaelab.memory import NUMBER, check_size
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output
-from vaelab.task.traverse import drawable
+from vaelab.variant.base import Decodes
 
 SHOWN = 40  # items along a side of the sheet: more are not to be seen, and take minutes to draw
 NUMBERS = 2**28  # in the array: 1 GiB
@@ -24,6 +25,8 @@ class Manifold:
     The sheet shows at most 40 × 40 of them, evenly chosen.
     """
 
+    needs: ClassVar[type] = Decodes
+
     n: int = 20
 
     def __call__(self, run: Run, out: Output) -> None:
@@ -32,7 +35,9 @@ class Manifold:
         from vaelab.figures.sheets import wave_sheet
 
         self._check_size(run)
-        latent = run.variant.latent
+        variant = run.variant
+        assert isinstance(variant, Decodes)
+        latent = variant.latent
         if not isinstance(latent, GaussianLatent) or latent.dims != 2:
             name = type(latent).__name__.removesuffix("Latent").lower()
             raise UserError(
@@ -40,14 +45,14 @@ class Manifold:
                 "train one with latent=gaussian latent.dim=2"
             )
         check_size(NUMBER * self.n**2 * math.prod(run.variant.shape), "task.n")
-        decoded = run.variant.decode(even_codes(self.n).flatten(0, 1))
+        decoded = variant.decode(even_codes(self.n).flatten(0, 1))
         out.array("manifold", run.variant.codec.decode(decoded).unflatten(0, (self.n, self.n)))
         side = evenly(self.n, SHOWN)
         if len(side) < self.n:
             print(f"the sheet shows {len(side)} x {len(side)} of the {self.n} x {self.n}")
-        drawn = drawable(run, decoded.unflatten(0, (self.n, self.n))[side][:, side].flatten(0, 1), None)
+        drawn = run.variant.kind.drawable(decoded.unflatten(0, (self.n, self.n))[side][:, side].flatten(0, 1), None)
         if drawn.ndim == 4:
-            sheet = picture_grid(drawn, columns=len(side), gap=int(run.signature.kind == "sound"))
+            sheet = picture_grid(drawn, columns=len(side), gap=run.variant.kind.gap)
         else:
             sheet = wave_sheet(drawn.unflatten(0, (len(side), len(side))))
         out.figure("manifold", sheet)

@@ -4,11 +4,15 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
+from vaelab.errors import UserError
+from vaelab.latent.base import Latent
 from vaelab.latent.densities import Density, sample_codes
 from vaelab.memory import NUMBER, check_size
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output
+from vaelab.variant.base import ABLE, Decodes, HasCode
 
 FITTED_ON = 10_000
 
@@ -29,14 +33,40 @@ class Prior:
         """Write `samples.npy`, `samples.png` and, of sound, each as wav."""
         variant = run.variant
         check_size(NUMBER * self.n * math.prod(variant.shape), "task.n")
-        codes = None
-        if self.density in ("gmm", "posterior"):
-            codes = variant.codes(run.data().loader("train", FITTED_ON))
-        drawn = sample_codes(self.density, self.n, latent=variant.latent, codes=codes, seed=self.seed)
-        noisy = self.noise or variant.samples_are_draws
-        x = variant.draw(drawn, self.seed) if noisy else variant.decode(drawn)
+        if isinstance(variant, Decodes):
+            codes = self._codes(run)
+            x = variant.made(codes, self.seed, noise=self.noise)
+        elif self.noise or self.density != "prior":
+            raise UserError(f"variant={variant.name} makes new items without a code: leave task.density and noise")
+        else:
+            codes, x = None, variant.sample(self.n, self.seed)
         with torch.inference_mode():
             out.array("samples", variant.codec.decode(x))
-        out.array("codes", drawn)
-        out.figure("samples", variant.sample_figure(x[:64]))
-        out.sounds("sample", variant, x)
+        if codes is not None:
+            out.array("codes", codes)
+        out.figure("samples", variant.kind.sample_figure(x[:64]))
+        out.sounds("sample", variant.kind, x)
+
+    def _codes(self, run: Run) -> Tensor:
+        return sample_codes(
+            self.density, self.n, latent=latent_of(run), codes=known_codes(run, self.density), seed=self.seed
+        )
+
+
+def latent_of(run: Run) -> Latent:
+    """The latent of a run whose model makes items of codes."""
+    assert isinstance(run.variant, Decodes)
+    return run.variant.latent
+
+
+def known_codes(run: Run, density: Density) -> Tensor | None:
+    """The codes of training items that a density is made of; None where it needs none.
+
+    Raises:
+        UserError: if the model has no code of an item.
+    """
+    if density == "prior":
+        return None
+    if not isinstance(run.variant, HasCode):
+        raise UserError(f"task.density={density} needs {ABLE[HasCode]}, and variant={run.variant.name} has none: prior")
+    return run.variant.codes(run.data().loader("train", FITTED_ON))

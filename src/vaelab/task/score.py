@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.module import EVALUATION_BATCH, class_numbers
 from vaelab.errors import UserError
 from vaelab.figures.style import literal
+from vaelab.kind.base import BASELINE_ITEMS
 from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
 from vaelab.objective.importance import code_log_weight, importance_bounds
 from vaelab.run.checkpoint import Run
 from vaelab.seeding import seeded, stream_seed
 from vaelab.task.base import Output, encode, read_own
 from vaelab.task.embed import class_name
-from vaelab.task.traverse import drawable
-from vaelab.variant.base import BASELINE_ITEMS, VAE
+from vaelab.variant.base import HasDensity, Method
 
 STRANGEST = 16  # items that are drawn
 NAME = 13  # letters of a name over a picture
@@ -39,6 +39,8 @@ class Score:
     Thresholds on the negative ELBO are those that a share of the validation split's normal items exceeds, the
     `false_positive_rates`.
     """
+
+    needs: ClassVar[type] = HasDensity
 
     split: Literal["train", "val", "test"] = "test"
     file: str = ""
@@ -74,7 +76,7 @@ class Score:
                 raise UserError(f"task.{name} must be at least {least}, not {getattr(self, name)}")
         if not all(0 < rate < 1 for rate in self.false_positive_rates):
             raise UserError(f"task.false_positive_rates must lie between 0 and 1, not {self.false_positive_rates}")
-        if run.signature.kind == "trace":
+        if run.variant.kind.has_clean:
             raise UserError("task=score judges items by their own likelihood, and a denoiser has none of its input")
         if self.k and not run.variant.latent.has_prior:
             raise UserError("task.k needs a posterior with a density, and this run has none: leave it 0")
@@ -99,7 +101,7 @@ class Score:
             raise UserError("the validation split has no item of task.normal to set thresholds by: name other classes")
         return usual
 
-    def _scores(self, variant: VAE, batches: Iterable[Batch]) -> dict[str, Tensor]:
+    def _scores(self, variant: Method, batches: Iterable[Batch]) -> dict[str, Tensor]:
         return item_scores(variant, batches, draws=self.draws, k=self.k, seed=self.seed)
 
     def _table(
@@ -121,7 +123,7 @@ class Score:
         order = scores.argsort(descending=True, stable=True)[:STRANGEST]
         part = batches.store.part(batches.store.index[order])
         batch = IndexLoader(part, batches.codec, EVALUATION_BATCH, seed=batches.seed).joined()
-        drawn = drawable(run, batch.x, batch.level)
+        drawn = run.variant.kind.drawable(batch.x, batch.level)
         called = [f"item {k}" if names is None else names[k] for k in order.tolist()]
         titles = [
             f"{_short(name)}\n{score:.4g} nats" for name, score in zip(called, scores[order].tolist(), strict=True)
@@ -181,14 +183,15 @@ def raw_batches(run: Run, raw: Tensor) -> IndexLoader:
 
 
 @torch.inference_mode()
-def item_scores(variant: VAE, batches: Iterable[Batch], *, draws: int, k: int, seed: int) -> dict[str, Tensor]:
+def item_scores(variant: Method, batches: Iterable[Batch], *, draws: int, k: int, seed: int) -> dict[str, Tensor]:
     """Name to `(items,)` scores on the CPU; the codes are drawn from `seed`, whatever was drawn before."""
     with seeded(stream_seed("latent", seed), variant.device):
         rows = [_batch_scores(variant, batch.x.to(variant.device), draws, k) for batch in batches]
     return {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
 
 
-def _batch_scores(variant: VAE, x: Tensor, draws: int, k: int) -> dict[str, Tensor]:
+def _batch_scores(variant: Method, x: Tensor, draws: int, k: int) -> dict[str, Tensor]:
+    assert isinstance(variant, HasDensity)
     posterior, latent, likelihood = variant.posterior(x), variant.latent, variant.likelihood
 
     def log_likelihood(code: Tensor) -> Tensor:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vaelab.data.ring import Factory, Overflow
 from vaelab.data.writers import (
@@ -35,10 +34,8 @@ from vaelab.errors import Interrupted, UserError
 from vaelab.latent.densities import Density, code_sampler
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output
-from vaelab.task.prior import FITTED_ON
-from vaelab.task.traverse import drawable
-from vaelab.variant.base import VAE
-from vaelab.variant.signal import SineVAE
+from vaelab.task.prior import known_codes, latent_of
+from vaelab.variant.base import Decodes, Method
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -67,6 +64,8 @@ class Stream:
     npy and stdout get the same numbers: float32 waves, uint8 pictures. A wav has the waves one after the other. A gif
     or mp4 shows the first 100 turns.
     """
+
+    needs: ClassVar[type] = Decodes
 
     n: int | None = 10_000
     to: Consumer | list[Consumer] = field(default_factory=lambda: ["npy", "gif"])
@@ -139,7 +138,7 @@ class Stream:
             )
 
     def _check_wav(self, run: Run) -> None:
-        if run.signature.kind == "picture":
+        if len(run.signature.raw_shape) != 2:
             raise UserError("task.to=wav needs waves, and this run makes pictures: use npy, gif or mp4")
         if (self.n or 0) * math.prod(run.signature.raw_shape) * 4 > WAV_BYTES:
             raise UserError(f"task.n={self.n} is more than the 4 GiB that a wav holds: use task.to=npy or stdout")
@@ -150,10 +149,9 @@ class Stream:
 
 def code_blocks(run: Run, density: Density, seed: int) -> Iterator[np.ndarray]:
     """Codes `(block, code_size)` without an end, each block from a seed of its own."""
-    variant = run.variant
-    codes = None if density == "prior" else variant.codes(run.data().loader("train", FITTED_ON))
-    draw = code_sampler(density, latent=variant.latent, codes=codes, seed=seed)
-    n = max(1, min(DRAWN, DRAWN_NUMBERS // variant.latent.code_size))
+    latent = latent_of(run)
+    draw = code_sampler(density, latent=latent, codes=known_codes(run, density), seed=seed)
+    n = max(1, min(DRAWN, DRAWN_NUMBERS // latent.code_size))
     for block in itertools.count():
         yield draw(n, block).numpy()
 
@@ -224,7 +222,8 @@ class Line:
     @cached_property
     def raw(self) -> np.ndarray:
         """What was taken last, in the user's units: `(k, *raw_shape)`."""
-        return in_users_units(self.run.variant, torch.from_numpy(self.taken)).numpy()
+        with torch.inference_mode():
+            return self.run.variant.kind.streamed(torch.from_numpy(self.taken)).numpy()
 
     def pace(self) -> tuple[float, float]:
         """Items a second of the factory, without its consumers, and of a plain decode; medians, turn beside turn."""
@@ -257,19 +256,11 @@ class Line:
         return f"{self.factory.taken:,} {self.run.signature.kind}s: {self.counted()}, {self.pace()[0]:,.0f} a second"
 
 
-def decode_codes(variant: VAE, codes: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def decode_codes(variant: Method, codes: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Codes `(k, code_size)` to encoded items `(k, *shape)`, all at once; into `out` where it is given."""
+    assert isinstance(variant, Decodes)
     into = None if out is None else torch.from_numpy(out)
     return variant.decode(torch.from_numpy(codes), len(codes), into).numpy()
-
-
-@torch.inference_mode()
-def in_users_units(variant: VAE, x: Tensor) -> Tensor:
-    """Encoded items as npy, wav and stdout have them: `(k, *raw_shape)`; sound as it is heard, within [−1, 1]."""
-    if variant.signature.kind != "sound":
-        return variant.codec.decode(x)
-    waves = [sound.wave for sound in variant.sounds(x, None)]
-    return torch.stack(waves)[:, None] if waves else x.new_empty(0, *variant.signature.raw_shape)
 
 
 # Where it goes ----------------------------------------------------------------------------------------------------
@@ -355,16 +346,13 @@ class Layers(NamedTuple):
 
 
 def layers(line: Line) -> Layers:
-    """Sine waves between the one of phase 0 and the smoothed one; of all others the items alone."""
-    items = drawable(line.run, torch.from_numpy(line.newest), None)
-    variant = line.run.variant
-    if not isinstance(variant, SineVAE):
+    """The newest items, the last of them with what its kind draws beside it."""
+    kind = line.run.variant.kind
+    items = kind.drawable(torch.from_numpy(line.newest), None)
+    overlay = kind.overlay(items)
+    if overlay is None:
         return Layers(items.numpy())
-    from vaelab.metrics.sine import smooth
-    from vaelab.simulators.sine import sine_waves
-
-    reference = sine_waves(torch.zeros(1), samples=items.shape[-1], cycles=variant.cycles)
-    return Layers(items.numpy(), reference[0].numpy(), smooth(items[-1]).numpy())
+    return Layers(items.numpy(), overlay.reference.numpy(), overlay.smoothed.numpy())
 
 
 class Windows:
@@ -380,8 +368,9 @@ class Windows:
     def _look(self, line: Line) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """The rings of codes, and the lower window's layers, once there are some."""
         rings = [line.factory.filling.slots(), line.factory.emptying.slots()]
-        if not self.limit:
-            self.limit = float(np.nanquantile(np.abs(rings), 0.99))
+        known = np.abs(rings)[np.isfinite(rings)]
+        if not self.limit and known.size:
+            self.limit = float(np.quantile(known, 0.99))
         if not len(line.newest):
             return rings, None, None, None
         found = layers(line)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,11 +15,9 @@ from vaelab.latent.base import Latent
 from vaelab.latent.circle import CircleLatent
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output, chosen_items, code_means, encode, read_file
-from vaelab.variant.base import VAE
-from vaelab.variant.spectrogram import SpectrogramVAE
+from vaelab.variant.base import HasCode, Method
 
 FRAME_MS = 120
-FINEST = 128  # pixels of a spectrogram's side: more would be lost on a sheet of many
 
 
 @dataclass
@@ -29,6 +27,8 @@ class Traverse:
     The item is a test item (None: one that is drawn), or the first in `file`. A Gaussian dimension goes from −`span` to
     `span` in `n` steps, in standard deviations of the prior; a phase goes once round from where the item has it.
     """
+
+    needs: ClassVar[type] = HasCode
 
     item: int | None = None
     file: str = ""
@@ -42,14 +42,16 @@ class Traverse:
 
         self._check(run)
         x, level = self._item(run)
+        variant = run.variant
+        assert isinstance(variant, HasCode)
         kl = mean_kl(run.variant, run.data().loader("test"))
         order = kl.argsort(descending=True, stable=True)[: self.dims]
-        codes = traversal(code_means(run, x)[0], order, self.n, self.span, run.variant.latent)
+        codes = traversal(code_means(run, x)[0], order, self.n, self.span, variant.latent)
         flat = codes.flatten(0, 1)
-        decoded, levels = run.variant.decode(flat), level.expand(len(flat))
+        decoded, levels = variant.decode(flat), level.expand(len(flat))
         grid = codes.shape[:2]
         out.array("traversal", run.variant.codec.decode(decoded, levels).unflatten(0, grid))
-        drawn = drawable(run, decoded, levels).unflatten(0, grid)
+        drawn = run.variant.kind.drawable(decoded, levels).unflatten(0, grid)
         names = [f"$z_{{{k + 1}}}$" for k in order.tolist()]
         titles = [f"{name}   KL {value:.2f} nats" for name, value in zip(names, kl[order].tolist(), strict=True)]
         out.figure("traversal", traversal_rows(drawn, titles, *self._steps(run.variant.latent)))
@@ -93,8 +95,9 @@ class Traverse:
 
 
 @torch.inference_mode()
-def mean_kl(variant: VAE, batches: Iterable[Batch]) -> Tensor:
+def mean_kl(variant: Method, batches: Iterable[Batch]) -> Tensor:
     """`(dims,)` KL of each latent dimension in nats, averaged over items."""
+    assert isinstance(variant, HasCode)
     return torch.cat([variant.posterior(batch.x.to(variant.device)).kl().cpu() for batch in batches]).mean(0)
 
 
@@ -109,16 +112,3 @@ def traversal(centre: Tensor, order: Tensor, steps: int, span: float, latent: La
         else:
             row[:, k] = torch.linspace(-span, span, steps)
     return codes
-
-
-def drawable(run: Run, x: Tensor, level: Tensor | None) -> Tensor:
-    """Encoded items as a sheet shows them: waves in the user's units, pictures in [0, 1], spectrograms as pictures."""
-    if run.signature.kind == "picture":
-        return x.clamp(0, 1)
-    if run.signature.kind != "sound":
-        return run.variant.codec.decode(x, level)
-    from vaelab.figures.sheets import spectrogram_pictures
-
-    decibels = cast(SpectrogramVAE, run.variant).decibels(x, level)
-    size = min(decibels.shape[-2], FINEST), min(decibels.shape[-1], FINEST)
-    return torch.from_numpy(spectrogram_pictures(torch.nn.functional.adaptive_avg_pool2d(decibels, size)))

@@ -21,10 +21,10 @@ from vaelab.report.finale import Tested
 from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
 from vaelab.run.state import last_checkpoint
-from vaelab.variant.base import VAE
+from vaelab.variant.base import Method
 
 
-def fit(trainer: L.Trainer, variant: VAE, data: DataModule, run: Opened) -> float:
+def fit(trainer: L.Trainer, variant: Method, data: DataModule, run: Opened) -> float:
     """Train, from the last checkpoint if resumed; the seconds that it took, in all its parts.
 
     Raises:
@@ -72,7 +72,7 @@ def _misfit_told(trainer: L.Trainer, checkpoint: Path | None) -> Iterator[None]:
         ) from error
 
 
-def evaluate_best(trainer: L.Trainer, variant: VAE, data: DataModule, directory: Path) -> Tested:
+def evaluate_best(trainer: L.Trainer, variant: Method, data: DataModule, directory: Path) -> Tested:
     """The means over the test split, of the best weights, which the variant has from then on."""
     # The trainer's own way puts the callbacks back, too, and with them the course of the training.
     best = torch.load(directory / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True, mmap=True)

@@ -24,13 +24,13 @@ from vaelab.run.checkpoint import checkpoint_entry
 from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
 from vaelab.run.processes import check_processes, keep_to_this_machine
-from vaelab.variant.base import VAE
+from vaelab.variant.base import Method
 
 # What vaelab does in its own way, and a user may still ask Lightning for.
 QUIET = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
 
 
-def make_trainer(run: Opened, data: DataModule, variant: VAE) -> L.Trainer:
+def make_trainer(run: Opened, data: DataModule, variant: Method) -> L.Trainer:
     """The trainer that the configuration describes.
 
     Raises:
@@ -55,7 +55,7 @@ def trainer_settings(config: DictConfig) -> dict[str, Any]:
     return {**QUIET, **settings[0], **settings[1]}
 
 
-def callbacks_of(run: Opened, data: DataModule, variant: VAE, max_time: Any) -> Iterator[L.Callback]:
+def callbacks_of(run: Opened, data: DataModule, variant: Method, max_time: Any) -> Iterator[L.Callback]:
     """What accompanies the training: its clock, its course, its board, its bar, its end and its checkpoints."""
     config = run.config
     monitor, mode = chosen = choose_monitor(config, variant)
@@ -71,12 +71,12 @@ def callbacks_of(run: Opened, data: DataModule, variant: VAE, max_time: Any) -> 
     yield LambdaCallback(on_train_start=lambda *_: keep_changes(run))
 
 
-def choose_monitor(config: DictConfig, variant: VAE) -> tuple[str, str]:
-    """What chooses the best weights, as `VAE.monitored` says it.
+def choose_monitor(config: DictConfig, variant: Method) -> tuple[str, str]:
+    """What chooses the best weights, as `Method.monitored` says it.
 
     A run that was begun when there was no such setting goes on by what chose its best so far: the bound.
     """
-    if "monitor" not in config and variant.monitor[0] == "val/objective" and variant.latent.has_prior:
+    if "monitor" not in config and variant.monitor[0] == "val/objective" and "elbo" in variant.told():
         return variant.monitored("val/elbo")
     return variant.monitored(config.get("monitor"))
 

@@ -9,10 +9,10 @@ import lightning as L
 
 from vaelab.data.module import EVALUATION_BATCH, DataModule
 from vaelab.errors import UserError
-from vaelab.variant.base import FOREVER, VAE
+from vaelab.variant.base import FOREVER, Method
 
 
-def plan(trainer: L.Trainer, variant: VAE, data: DataModule) -> None:
+def plan(trainer: L.Trainer, variant: Method, data: DataModule) -> None:
     """Tell the variant how many steps its run takes, and check that its schedules and all evaluations have a place.
 
     Raises:

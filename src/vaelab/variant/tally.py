@@ -17,8 +17,6 @@ from vaelab.seeding import generator
 MIXED_ITEMS, MIXED_DENSITIES = 2048, 2**22
 # Of a code without a prior there is no bound, and nothing that is paid for it or could lie idle.
 WITHOUT_PRIOR = ("log_likelihood", "error")
-# What begins so is better the greater it is; all the rest are errors, costs and gaps.
-GREATER = ("objective", "elbo", "log_likelihood", "active_units", "mutual_information")
 
 
 class Means(NamedTuple):

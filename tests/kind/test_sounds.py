@@ -1,6 +1,7 @@
 import torch
 
 from vaelab.metrics import audio
+from vaelab.report import judge
 
 
 def test_the_ceiling_is_that_of_the_examined_sounds(tiny, monkeypatch):
@@ -9,5 +10,5 @@ def test_the_ceiling_is_that_of_the_examined_sounds(tiny, monkeypatch):
     monkeypatch.setattr(audio, "griffin_lim_ceiling", lambda waves, *rest: heard.append(waves) or ceiling(waves, *rest))
     data = run.data()
     examined = run.variant.examine(data.loader("test", 6))
-    run.variant.measures(examined, data)
+    judge.measures(run.variant, examined, data)
     assert torch.equal(heard[0], data.items.raw[data.drawn("test", 6)])

@@ -7,6 +7,7 @@ from torch import nn
 
 from vaelab.errors import UserError
 from vaelab.metrics.channel import power_profile, rms_delay_spread
+from vaelab.report import judge
 
 TAPS, RATE = 32, 20e6
 
@@ -51,7 +52,7 @@ def spread(run, x):
 
 def test_an_oracle_beats_independent_taps_and_the_straight_line(oracle):
     examined = oracle.variant.examine(oracle.data().loader("test", 100))
-    found = oracle.variant.measures(examined, oracle.data())
+    found = judge.measures(oracle.variant, examined, oracle.data())
     for name in ("delay_spread_ks", "antenna_correlation_ks"):
         assert found[f"gmm/{name}"] < 0.25 < found[f"baseline/independent_{name}"], name
     # Of 50 paths; over seeds between 0.9 and 1.
@@ -93,7 +94,8 @@ def test_reconstructions_are_realisations_under_the_items_own_code(oracle):
 
 def test_expected_power_is_the_decoders_own(oracle):
     codes = torch.tensor([[0.0, -1.0], [0.5, 0.3]])
-    expected = oracle.variant.expected_power(codes, draws=2_000)
+    drawn = oracle.variant.draw(codes.repeat(2_000, 1), 0).unflatten(0, (2_000, 2))
+    expected = oracle.variant.kind.expected_power(drawn)
     beams = oracle.variant.decoder(codes).exp().square() + oracle.variant.likelihood.min_sigma**2
     power = 2 * beams.mean(1) * oracle.variant.codec.std**2
     assert torch.allclose(expected, power, rtol=0.15)
@@ -120,7 +122,7 @@ def test_the_encoder_sees_no_signs_under_a_zero_mean_likelihood_and_sees_them_un
 )
 def test_the_measures_of_an_untrained_model_are_finite(tiny, words):
     run = tiny("channel", *words)
-    found = run.variant.measures(run.variant.examine(run.data().loader("test", 50)), run.data())
+    found = judge.measures(run.variant, run.variant.examine(run.data().loader("test", 50)), run.data())
     assert all(math.isfinite(value) for value in found.values())
     assert ("gmm/delay_spread_ks" in found) == (words[0] != "latent=point") and "delay_spread_ks" in found
     assert ("antenna_correlation_ks" in found) == (words[0] != "dataset.antennas=1")
@@ -130,15 +132,15 @@ def test_the_measures_of_an_untrained_model_are_finite(tiny, words):
 def test_figures_are_drawn_of_items_samples_and_paths(tiny):
     run = tiny("channel")
     variant = run.variant
-    figures = variant.figures(variant.examine(run.data().loader("test", 6)))
+    figures = judge.figures(variant, variant.examine(run.data().loader("test", 6)))
     assert set(figures) == {"reconstructions", "power_profiles", "delay_spreads", "path"}
     decoded = variant.decode(variant.latent.prior_sample(5))
-    drawn = [*figures.values(), variant.sample_figure(decoded), variant.path_figure(decoded)]
+    drawn = [*figures.values(), variant.kind.sample_figure(decoded), variant.kind.path_figure(decoded)]
     assert all(figure.axes for figure in drawn)
 
 
 def test_signals_that_are_no_channels_are_refused_in_one_line(tiny):
-    with pytest.raises(UserError, match=r"^variant=channel: it needs wireless channels, dataset=channel; [^\n]+$"):
+    with pytest.raises(UserError, match=r"^variant=channel is for wireless channels; these are signals: [^\n]+$"):
         tiny("sine", "variant=channel")
 
 
@@ -148,7 +150,7 @@ def test_samples_of_the_prior_each_fade_in_their_own_way(tiny, tmp_path):
     from vaelab.task.prior import Prior
 
     run = tiny("channel")
-    assert type(run.variant).samples_are_draws
+    assert run.variant.kind.items_are_draws
     Prior(n=64)(run, Output(tmp_path))
     samples = torch.from_numpy(np.load(tmp_path / "samples.npy"))
     assert neighbour_correlation(samples).std() > 0.01
@@ -161,7 +163,7 @@ def test_as_many_of_the_simulators_own_are_drawn_from_all_of_the_training_split(
 
     shown, measure = [], channel.channel_measures
     monkeypatch.setattr(channel, "channel_measures", lambda taps, *rest: shown.append(taps) or measure(taps, *rest))
-    monkeypatch.setattr(type(oracle.variant), "samples", 50)
+    monkeypatch.setattr(type(oracle.variant.kind), "samples", 50)
     data = oracle.data()
-    oracle.variant._beside(data.items.raw[:5], data)
+    oracle.variant.kind._beside(data.items.raw[:5], data)
     assert torch.equal(shown[-1], data.items.raw[data.drawn("train", 50)])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from vaelab.errors import UserError
+from vaelab.report import judge
 from vaelab.simulators.sine import sine_waves
 
 
@@ -36,7 +37,7 @@ def test_an_oracle_on_the_circle_scores_best_in_every_measure(oracle):
     variant = oracle.variant
     examined = variant.examine(oracle.data().loader("test", 100))
     assert torch.allclose(examined.reconstruction, examined.x, atol=1e-4)
-    measures = variant.measures(examined, oracle.data())
+    measures = judge.measures(variant, examined, oracle.data())
     assert measures["explained_variance"] == pytest.approx(1, abs=1e-6) and measures["good"] == 1
     assert measures["gmm/good"] == 1 and measures["kuiper"] < 0.05
     assert measures["baseline/gaussian_near_median"] > 100 * measures["near_median"]
@@ -51,7 +52,7 @@ def test_the_circles_density_is_the_prior_and_samples_have_every_phase(oracle):
 @pytest.mark.parametrize("override", ["latent=circle", "latent=point"])
 def test_the_measures_of_an_untrained_model_are_finite_with_or_without_a_prior(tiny, override):
     run = tiny("sine", override, "latent.dim=2")
-    measures = run.variant.measures(run.variant.examine(run.data().loader("test", 100)), run.data())
+    measures = judge.measures(run.variant, run.variant.examine(run.data().loader("test", 100)), run.data())
     assert all(math.isfinite(value) for value in measures.values())
     assert ("gmm/good" in measures) == (override == "latent=circle") and "good" in measures
 
@@ -59,7 +60,7 @@ def test_the_measures_of_an_untrained_model_are_finite_with_or_without_a_prior(t
 def test_any_signals_are_judged_in_the_codecs_units(tiny):
     run = tiny("sine", "variant=signal", "dataset.codec.standardise=true")
     examined = run.variant.examine(run.data().loader("test", 100))
-    measures = run.variant.measures(examined._replace(reconstruction=examined.x), run.data())
+    measures = judge.measures(run.variant, examined._replace(reconstruction=examined.x), run.data())
     assert measures["explained_variance"] == 1 and measures["rmse"] == 0
     assert measures["baseline/mean_rmse"] > 0.9 and "good" not in measures
 
@@ -69,10 +70,10 @@ def test_figures_are_drawn_of_items_samples_and_paths(tiny):
 
     variant = tiny("sine").variant
     data = tiny("sine").data()
-    figures = [*variant.figures(variant.examine(data.loader("test", 4))).values()]
+    figures = [*judge.figures(variant, variant.examine(data.loader("test", 4))).values()]
     decoded = variant.decode(variant.latent.prior_sample(6))
-    figures += [variant.sample_figure(decoded), variant.path_figure(decoded)]
-    assert all(figure.axes for figure in figures) and variant.sounds(decoded, None) == []
+    figures += [variant.kind.sample_figure(decoded), variant.kind.path_figure(decoded)]
+    assert all(figure.axes for figure in figures) and variant.kind.sounds(decoded, None) == []
     assert plt.get_fignums() == []
 
 
@@ -99,5 +100,5 @@ def test_signals_that_are_no_sines_are_refused_by_the_sine_variant_in_one_line(t
         return items
 
     monkeypatch.setattr(Sine, "load", without_cycles)
-    with pytest.raises(UserError, match=r"^variant=sine: it needs sine waves [^\n]+use variant=signal[^\n]+$"):
+    with pytest.raises(UserError, match=r"^variant=sine is for sine waves [^\n]+use variant=vae[^\n]+$"):
         tiny("sine")

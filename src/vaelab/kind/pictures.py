@@ -1,0 +1,112 @@
+"""Pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined, Kind
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vaelab.data.items import Signature
+    from vaelab.data.module import DataModule
+    from vaelab.kind.base import Model
+
+Truth = tuple[Tensor, list[str]]
+
+
+class Pictures(Kind):
+    """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside PCA with as many components.
+
+    Where the truth behind the pictures is known, how well the code's dimensions stand for it is measured, too.
+    """
+
+    name: ClassVar[str] = "pictures"
+    what: ClassVar[str] = "pictures"
+    prefix = "image"
+
+    @classmethod
+    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+        return signature.kind == "picture"
+
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+        from vaelab.metrics.picture import picture_baselines, picture_measures
+
+        x, size = examined.x, examined.code.shape[1]
+
+        def beside() -> dict[str, float]:
+            return picture_baselines(x, data.batch("train", BASELINE_ITEMS).x, size)
+
+        return picture_measures(x, examined.reconstruction) | data.once(("image", len(x), size), beside)
+
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
+        """PSNR alone: the others take a second to import."""
+        from vaelab.metrics.picture import psnr_db
+
+        return {"psnr_db": float(psnr_db(examined.reconstruction, examined.x).mean())}
+
+    def code_measures(self, test: Codes, train: Callable[[], Codes], data: DataModule) -> dict[str, float]:
+        """How well dimensions stand for the known factors, beside those of PCA."""
+        from vaelab.metrics.disentanglement import disentanglement_measures
+
+        truth = _truth(data, test.item)
+        if truth is None:
+            return {}
+        key = ("factors", len(test.item), test.code.shape[1])
+        beside = data.once(key, lambda: self._linear_code(test, truth, data))
+        return disentanglement_measures(test.code, *truth, self.seed) | beside
+
+    def _linear_code(self, test: Codes, truth: Truth, data: DataModule) -> dict[str, float]:
+        from vaelab.metrics.baseline import pca_codes
+        from vaelab.metrics.disentanglement import disentanglement_measures
+
+        train = data.batch("train", BASELINE_ITEMS).x
+        codes = pca_codes(train, data.rows(test.item).x, test.code.shape[1])
+        linear = disentanglement_measures(codes, *truth, self.seed)
+        return {f"baseline/pca_{name}": value for name, value in linear.items()}
+
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+        from vaelab.figures.pictures import picture_pairs
+
+        return {"reconstructions": picture_pairs(examined.x, examined.reconstruction.clamp(0, 1))}
+
+    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+        from vaelab.figures.pictures import picture_grid
+
+        return picture_grid(x.clamp(0, 1))
+
+    def path_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+        from vaelab.figures.pictures import picture_path
+
+        return picture_path(x.clamp(0, 1))
+
+    def drawable(self, x: Tensor, level: Tensor | None) -> Tensor:  # noqa: D102
+        return x.clamp(0, 1)
+
+    def sprites(self, x: Tensor) -> Tensor | None:  # noqa: D102
+        return x.clamp(0, 1)
+
+    def read(self, file: str | Path) -> Tensor:  # noqa: D102
+        from vaelab.dataset.image_folder import read_picture
+
+        return read_picture(file, self.signature)
+
+    @classmethod
+    def files(cls) -> tuple[frozenset[str], str]:  # noqa: D102
+        from vaelab.dataset import image_folder
+
+        return image_folder.SUFFIXES, "pictures"
+
+
+def _truth(data: DataModule, item: Tensor) -> Truth | None:
+    """The known factors `(items, factors)` of some items and their names, if there are enough to be scored."""
+    from vaelab.metrics.disentanglement import scorable
+
+    truth = data.factors(item)
+    return (torch.stack(list(truth.values()), dim=1), list(truth)) if truth and scorable(truth, len(item)) else None

@@ -1,0 +1,169 @@
+"""A model's measures and figures: what its kind of signal asks, put to whatever the model can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
+from vaelab.latent.densities import sample_codes
+from vaelab.metrics.baseline import gaussian_samples
+from vaelab.metrics.samples import compared, energy_distance
+from vaelab.variant.base import HasCode, Method
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vaelab.data.batch import Batch
+    from vaelab.data.loader import IndexLoader
+    from vaelab.data.module import DataModule
+
+STEPS = 11  # of a path, ends included
+SAMPLES = 16  # new items in a figure
+
+
+def look(method: Method, items: IndexLoader) -> Batch | Examined:
+    """Items, and what the model makes of them if it has a code; on the CPU."""
+    return method.examine(items) if isinstance(method, HasCode) else items.joined()
+
+
+# Measures ---------------------------------------------------------------------------------------------------------
+
+
+def measures(method: Method, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
+    """The measures of a kind of signal beside their baselines, flat, without the kind's prefix."""
+    if not (isinstance(method, HasCode) and isinstance(seen, Examined)):
+        return _sample_measures(method, seen.item, data, None)
+
+    @cache
+    def train() -> Codes:
+        items = data.drawn("train", BASELINE_ITEMS)
+        return Codes(method.codes(data.loader("train", BASELINE_ITEMS)), items)
+
+    told = method.kind.measures(seen, data) | method.own_measures(seen, data)
+    told |= method.kind.code_measures(Codes(seen.code, seen.item), train, data)
+    return told | _path_measures(method, seen, data) | _sample_measures(method, seen.item, data, train)
+
+
+def quick_measures(method: Method, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
+    """Those that take no time."""
+    kind = method.kind
+    told = kind.quick_measures(seen, data) if isinstance(seen, Examined) else {}
+    if kind.quick_samples and method.has_samples:
+        told |= kind.quick_sample_measures(method.sample(kind.quick_samples, method.seed), seen.item, data)
+    return told
+
+
+def _path_measures(method: HasCode, seen: Examined, data: DataModule) -> dict[str, float]:
+    assert isinstance(method, Method)
+    ends = method.kind.path_ends(seen.item, data)
+    if ends is None:
+        return {}
+    start, end = ends
+    x = path(method, seen.code[start], seen.code[end])
+    return method.kind.path_measures(x, seen.item[start], seen.item[end], data)
+
+
+def _sample_measures(
+    method: Method, item: Tensor, data: DataModule, train: Callable[[], Codes] | None
+) -> dict[str, float]:
+    """Of new items, and of those from a mixture that is fitted to the codes of training items, if there are codes."""
+    kind = method.kind
+    if not kind.samples:
+        return {}
+    told: dict[str, float] = {}
+    for prefix, draw in _samplers(method, train).items():
+        made = kind.sample_measures(draw(kind.samples), item, data)
+        told |= {f"{prefix}{name}": value for name, value in made.items()}
+    return told | kind.sample_baselines(item, data)
+
+
+def distance_measures(method: Method, data: DataModule) -> dict[str, float]:
+    """How far new items of any method and kind are from test items, encoded, by the energy distance.
+
+    Beside it are draws from the one Gaussian with the training items' mean and covariance, and training items.
+    """
+    if not method.has_samples:
+        return {}
+    n = compared(method.shape)
+    true = data.batch("test", n).target
+
+    def beside() -> dict[str, float]:
+        train = data.batch("train", n).target
+        gaussian = energy_distance(gaussian_samples(train, len(true), method.seed), true)
+        return {
+            "sample/baseline/gaussian_energy_distance": gaussian,
+            "sample/ceiling/train_energy_distance": energy_distance(train, true),
+        }
+
+    distance = energy_distance(method.sample(len(true), method.seed), true)
+    return {"sample/energy_distance": distance} | data.once(("energy distance", method.seed), beside)
+
+
+def _samplers(method: Method, train: Callable[[], Codes] | None) -> dict[str, Callable[[int], Tensor]]:
+    """What makes so many new items, by the prefix of their measures."""
+    ways: dict[str, Callable[[int], Tensor]] = {}
+    if method.has_samples:
+        ways[""] = lambda n: method.sample(n, method.seed)
+    if train is not None and isinstance(method, HasCode):
+        codes = train().code
+
+        def of_mixture(n: int) -> Tensor:
+            drawn = sample_codes("gmm", n, latent=method.latent, codes=codes, seed=method.seed)
+            return method.made(drawn, method.seed)
+
+        ways["gmm/" if ways else ""] = of_mixture
+    return ways
+
+
+def path(method: HasCode, start: Tensor, end: Tensor) -> Tensor:
+    """Items decoded on the straight lines between codes `(n, code_size)`: `(n, steps, *shape)`, encoded."""
+    way = torch.lerp(start[:, None], end[:, None], torch.linspace(0, 1, STEPS)[:, None])
+    return method.decode(method.latent.project(way.flatten(0, 1))).unflatten(0, way.shape[:2])
+
+
+# Figures ----------------------------------------------------------------------------------------------------------
+
+
+def figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
+    """What became of some items, as their kind is drawn."""
+    drawn: dict[str, Figure] = {}
+    if isinstance(method, HasCode) and isinstance(seen, Examined):
+        drawn = method.kind.figures(seen, method)
+        drawn |= _path_figure(method, seen)
+    return drawn | _sample_figures(method, seen)
+
+
+def _path_figure(method: HasCode, seen: Examined) -> dict[str, Figure]:
+    assert isinstance(method, Method)
+    ends = method.kind.path_shown(seen.x)
+    if ends is None:
+        return {}
+    start, end = (seen.code[row][None] for row in ends)
+    drawn = method.kind.path_figure(path(method, start, end)[0])
+    return {} if drawn is None else {"path": drawn}
+
+
+def _sample_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
+    """Of new items as a whole; where nothing but codes of items makes any, of these."""
+    kind = method.kind
+    if not kind.samples:
+        return {}
+    if method.has_samples:
+        return kind.sample_figures(method.sample(kind.samples, method.seed), seen.x)
+    if isinstance(method, HasCode) and isinstance(seen, Examined):
+        return kind.sample_figures(method.made(seen.code, method.seed), seen.x)
+    return {}
+
+
+def all_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
+    """Those of `figures`, new items, and what the method alone has."""
+    drawn = figures(method, seen)
+    if method.has_samples:
+        sampled = method.kind.sample_figure(method.sample(SAMPLES, method.seed))
+        drawn |= {} if sampled is None else {"prior_samples": sampled}
+    return drawn | method.own_figures()
