@@ -27,6 +27,7 @@ FLOORS = (
     {"overrides", "cli"},
     {"run"},
     {"report"},
+    {"trainer"},
     {"task"},
     {"train", "sample"},
 )

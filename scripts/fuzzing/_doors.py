@@ -21,7 +21,7 @@ from fuzzing._kind import Reading
 HEAVY = (
     *("vaelab.train", "vaelab.sample", "vaelab.run.directory", "vaelab.report.finale", "vaelab.report.board"),
     *("vaelab.report.checkpoints", "vaelab.report.progress", "vaelab.report.tables", "vaelab.task.base"),
-    *("matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
+    *("vaelab.trainer.make", "matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
     *("torch.utils.tensorboard", "torchvision", "torchmetrics", "librosa", "soundfile", "PIL.Image"),
 )
 READERS = (

@@ -64,21 +64,21 @@ class DataModule(L.LightningDataModule):
     """Reads a source once, splits it by group, fits the codec on the training split and serves batches by index.
 
     `prepare()` does the work, once, before any model exists, because the data's shape decides the nets'. A codec that
-    comes `fitted` (a trained run's) stays as it is. With `keep`, only items of these classes are trained and validated
-    on; the test split has all.
+    comes `fitted` (a trained run's) stays as it is. What is given by name alone are settings of `dataset`. With `keep`,
+    only items of these classes are trained and validated on; the test split has all.
     """
 
     def __init__(
         self,
         source: Source,
         codec: Codec,
+        seed: int = 0,
+        fitted: bool = False,
         *,
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         flip: bool = False,
         keep: Sequence[str | int] | None = None,
-        seed: int = 0,
-        fitted: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1:

@@ -74,8 +74,8 @@ class Checkpoints(Checkpoint):
         signal.signal(signal.SIGTERM, stop)
 
     def _reposition(self, trainer: L.Trainer) -> None:
-        # Lightning makes the loader as soon as the optimizer asks how many steps there will be, which is before it
-        # restores where training stood, and then forgets the loader's own state.
+        # Where limit_train_batches ends an epoch, the loader's own state, which Lightning restores, is that of one that
+        # was cut in the middle.
         loop = trainer.fit_loop
         epoch: Any = loop.epoch_progress.current
         mid_epoch = epoch.processed < epoch.ready

@@ -10,6 +10,7 @@ import lightning as L
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vaelab.report.console import Terminal
+from vaelab.variant.base import FOREVER, Method
 
 
 class TrainingBar(L.Callback):
@@ -34,7 +35,9 @@ class TrainingBar(L.Callback):
             columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console, auto_refresh=False)
             self.bar.start()
-            self.bar.add_task("training", total=float(trainer.estimated_stepping_batches))
+            assert isinstance(module, Method)
+            # Of a run without an end there is no time left to tell.
+            self.bar.add_task("training", total=module.total_steps if module.total_steps < FOREVER else None)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:  # noqa: D102
         now = time.monotonic()

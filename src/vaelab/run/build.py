@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pkgutil
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any, cast
 
@@ -12,6 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from threadpoolctl import threadpool_limits
 
+from vaelab.accelerator.base import Acceleration
 from vaelab.architecture.base import Architecture
 from vaelab.beta_schedule.base import BetaSchedule, pressure_of
 from vaelab.codec.base import Codec
@@ -31,15 +35,15 @@ from vaelab.variant.base import Method, Parts
 
 # Threads for each core: with more they only wait for one another.
 MOST_THREADS = 4
-
-
-SERVED = ("batch_size", "split", "flip", "keep")
+# Of the settings of `dataset` those that say how items are served.
+SERVED = [name for name, one in inspect.signature(DataModule).parameters.items() if one.kind is one.KEYWORD_ONLY]
+# Of the settings of `accelerator` those that are not Lightning's.
+ACCELERATION = [field.name for field in fields(Acceleration)]
 
 
 def build_source(config: DictConfig) -> Source:
     """The source of `config.dataset`: what is left of it beside the codec and how items are served."""
-    dataset = config.dataset
-    return build(part(dataset, [key for key in dataset if key not in (*SERVED, "codec")]), Source)
+    return build(without(config.dataset, [*SERVED, "codec"]), Source)
 
 
 def build_codec(config: DictConfig) -> Codec:
@@ -47,22 +51,36 @@ def build_codec(config: DictConfig) -> Codec:
     return build(config.dataset.codec, Codec)
 
 
-def part(node: DictConfig, keys: list[Any]) -> DictConfig:
-    """Some settings of a node, which keep its name in what is said of them."""
-    part = OmegaConf.masked_copy(node, keys)
+def part(node: DictConfig, keys: Sequence[Any]) -> DictConfig:
+    """The settings of a node that are among these, which keep its name in what is said of them."""
+    part = OmegaConf.masked_copy(node, list(keys))
     part._set_key(node._key())
     part._set_parent(node._get_parent())
     return part
 
 
+def without(node: DictConfig, keys: Sequence[Any]) -> DictConfig:
+    """As `part`, those that are not among these."""
+    return part(node, [key for key in node if key not in keys])
+
+
 def build_data(config: DictConfig, fitted: Codec | None = None) -> DataModule:
     """The DataModule of `config.dataset`: its source, its codec (or a run's own) and how they are served."""
-    dataset = config.dataset
-    served = part(dataset, [key for key in dataset if key in (*SERVED, "codec")])
-    check_settings(DataModule, served)
-    settings = {str(key): value for key, value in served.items() if key in SERVED}
+    check_settings(DataModule, part(config.dataset, [*SERVED, "codec"]))
+    settings = _by_name(part(config.dataset, SERVED))
     codec = build_codec(config) if fitted is None else fitted
     return DataModule(build_source(config), codec, seed=config.seed, fitted=fitted is not None, **settings)
+
+
+def build_acceleration(config: DictConfig) -> Acceleration:
+    """What `accelerator` says beside Lightning's settings. Raises `UserError` for a setting of the wrong type."""
+    own = part(config.accelerator, ACCELERATION)
+    check_settings(Acceleration, own)
+    return Acceleration(**_by_name(own))
+
+
+def _by_name(node: DictConfig) -> dict[str, Any]:
+    return {str(key): value for key, value in node.items()}
 
 
 def shared_data(config: DictConfig) -> DataModule:

@@ -152,6 +152,7 @@ class Method(L.LightningModule):
         self.latent, self.likelihood, self.codec = parts.latent, parts.likelihood, parts.codec
         self.signature, self.kind, self.shape = parts.signature, parts.kind, parts.shape
         self.optimize, self.seed = parts.optimize, parts.seed
+        # Of the run: whoever plans it says so.
         self.total_steps = FOREVER
         self.recent: dict[str, list[Tensor]] = {}
         self.latest: dict[str, float] = {}
@@ -323,8 +324,6 @@ class Method(L.LightningModule):
         reseed(stream_seed("latent", self.seed, *position), self.device)
 
     def configure_optimizers(self) -> Any:  # noqa: D102
-        total = self.trainer.estimated_stepping_batches
-        self.total_steps = int(total) if math.isfinite(total) else FOREVER
         learnt = [weights for weights in self.parameters() if weights.requires_grad]
         optimizer, schedule = self.optimize(learnt, self.total_steps)
         # Fused optimizers would unscale gradients in their step, for which Lightning refuses to clip them; so it does.
