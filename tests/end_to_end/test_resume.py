@@ -135,6 +135,20 @@ def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_never_ended(vaelab, 
     same(callbacks(checkpoint(short)), callbacks(checkpoint(long)))
 
 
+@pytest.mark.parametrize("steps", [10, 7])
+def test_a_run_that_its_steps_ended_goes_on_to_more_in_an_epoch_or_behind_it(vaelab, words, tmp_path, steps):
+    # 5 batches an epoch
+    own = [*words("sine"), "optimizer=adam", "trainer.max_epochs=-1"]
+    short, long = tmp_path / "short", tmp_path / "long"
+    vaelab.train(*own, f"trainer.max_steps={steps}", f"hydra.run.dir={short}", figures=False).done()
+    vaelab.train(*own, "trainer.max_steps=15", f"hydra.run.dir={long}", figures=False).done()
+    vaelab.train(f"resume={short}", "trainer.max_steps=15", figures=False).done()
+    got, wanted = checkpoint(short), checkpoint(long)
+    assert got["epoch"] == wanted["epoch"] == 2
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        same(got[key], wanted[key], key)
+
+
 def test_what_a_run_was_resumed_with_holds_when_it_is_resumed_again(vaelab, words, tmp_path):
     own, run = [*words("sine"), "optimizer=adam"], tmp_path / "run"
     vaelab.train(*own, "trainer.max_epochs=1", f"hydra.run.dir={run}", figures=False).done()
