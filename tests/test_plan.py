@@ -117,7 +117,7 @@ def test_every_room_stands_on_those_below_it():
 
 def test_what_the_package_imports_is_declared_and_not_left_to_others_to_bring():
     needs = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
-    declared = {re.match(r"[\w.-]+", need)[0].lower() for need in needs}
+    declared = {re.match(r"[\w.-]+", need)[0].lower().replace("_", "-") for need in needs}
     imported = {
         name.partition(".")[0]
         for path in PACKAGE.parent.rglob("*.py")
@@ -127,4 +127,6 @@ def test_what_the_package_imports_is_declared_and_not_left_to_others_to_bring():
     }
     brought = packages_distributions()
     others = imported - sys.stdlib_module_names - {"vaelab"}
-    assert {name for name in others if not declared & {found.lower() for found in brought.get(name, [])}} == set()
+    assert {
+        name for name in others if not declared & {found.lower().replace("_", "-") for found in brought.get(name, [])}
+    } == set()

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from torch import nn
+from typing_extensions import override
 
 from vaelab.architecture.base import (
     Architecture,
@@ -38,11 +39,13 @@ class Convolutional(Architecture):
         """`before` channels to `after` at half the size."""
         raise NotImplementedError
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape)
         return math.prod(self._code_shape(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape)
         pairs = pairwise([shape[0], *self._widths(shape)])
         layers = [layer for before, after in pairs for layer in self._halve(before, after)]
@@ -52,7 +55,8 @@ class Convolutional(Architecture):
         conv = nn.Conv1d if self.rank == 1 else nn.Conv2d
         return nn.Sequential(*layers, conv(code[0], heads * code[0], 1), nn.Flatten())
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape)
         transpose: Any = nn.ConvTranspose1d if self.rank == 1 else nn.ConvTranspose2d
         code, sizes = self._code_shape(shape), halved_sizes(shape[1:], len(self.widths))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, check_rank
 
@@ -15,11 +16,13 @@ class LSTM(Architecture):
     width: int = 64
     layers: int = 1
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Reader(shape[0], self.width, self.layers, heads * (dim or self.own_code(shape)))
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Writer(code_size or self.own_code(shape), self.width, self.layers, shape)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import nn
+from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, activation, check_layers
 
@@ -20,10 +21,12 @@ class MLP(Architecture):
     def __post_init__(self) -> None:
         check_layers(self.widths)
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         return nn.Sequential(nn.Flatten(), *self._layers([math.prod(shape), *self.widths]), self._last(heads, dim))
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         widths = [code_size or self.own_code(shape), *reversed(self.widths)]
         return nn.Sequential(
             *self._layers(widths),

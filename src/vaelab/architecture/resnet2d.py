@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import (
     Architecture,
@@ -38,11 +39,13 @@ class ResNet2d(Architecture):
         if not 0 <= self.blocks <= MOST_BLOCKS:
             raise UserError(f"architecture.blocks must lie between 0 and {MOST_BLOCKS}, not {self.blocks}")
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape)
         return math.prod(self._code_shape(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape)
         layers: list[nn.Module] = []
         for before, width in pairwise([shape[0], *self._widths(shape)]):
@@ -53,7 +56,8 @@ class ResNet2d(Architecture):
             return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape)
         widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
         code = self._code_shape(shape)

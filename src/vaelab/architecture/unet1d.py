@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, check_layers, check_rank, group_norm, halved_sizes
 from vaelab.errors import UserError
@@ -29,15 +30,18 @@ class UNet1d(Architecture):
     def __post_init__(self) -> None:
         check_layers(self.widths, self.kernel_size)
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape, None)
         return sum(width * length for width, length in self._maps(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape, dim)
         return _Contract(self, shape[0], self._maps(shape), heads)
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape, code_size)
         return _Expand(self, self._maps(shape), shape[0])
 

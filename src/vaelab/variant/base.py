@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 import lightning as L
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.kind.base import Kind
@@ -244,7 +245,8 @@ class Method(L.LightningModule):
             raise UserError(f"monitor={name} is not what validation tells{meant}")
         return name, "max" if name.removeprefix("val/").startswith(GREATER) else "min"
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: D102
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Noise is a function of where training stands, so a resumed run draws what the uncut run would have drawn.
         self._seed(self.global_step, batch_idx, self.trainer.global_rank)
         loss, terms = self.step(batch, batch_idx)
@@ -263,7 +265,8 @@ class Method(L.LightningModule):
         if self.recent and self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._log_recent()
 
-    def on_train_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_train_epoch_end(self) -> None:
         self._log_recent()
 
     def _log_recent(self) -> None:
@@ -288,7 +291,8 @@ class Method(L.LightningModule):
         terms = {name: [value.item() for value in values] for name, values in self.recent.items()}
         checkpoint["recent"] = {"terms": terms, "latest": self.latest}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # noqa: D102
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         terms = checkpoint["recent"]["terms"]
         self.recent = {name: [torch.tensor(value, device=self.device) for value in terms[name]] for name in terms}
         self.latest = checkpoint["recent"]["latest"]
@@ -317,13 +321,15 @@ class Method(L.LightningModule):
             self.check_finite({"the largest weight": float(weights.max())}, LARGEST_WEIGHT)
             raise
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
 
     def _seed(self, *position: int) -> None:
         reseed(stream_seed("latent", self.seed, *position), self.device)
 
-    def configure_optimizers(self) -> Any:  # noqa: D102
+    @override
+    def configure_optimizers(self) -> Any:
         learnt = [weights for weights in self.parameters() if weights.requires_grad]
         optimizer, schedule = self.optimize(learnt, self.total_steps)
         # Fused optimizers would unscale gradients in their step, for which Lightning refuses to clip them; so it does.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.data.module import fair_draw
 from vaelab.errors import UserError
@@ -56,7 +57,8 @@ class GAN(Method):
         self.true: list[Tensor] = []
 
     @classmethod
-    def nets(  # noqa: D102
+    @override
+    def nets(
         cls, architecture: Architecture, shape: Sequence[int], latent: Latent, own_code: bool
     ) -> dict[str, Callable[[], nn.Module]]:
         return {
@@ -66,7 +68,8 @@ class GAN(Method):
 
     # Steps --------------------------------------------------------------------------------------------------------
 
-    def step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:  # noqa: D102
+    @override
+    def step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
         turn = self.global_step % (self.critic_steps + 1)
         trains_critic = turn < self.critic_steps
         # Once after each of the generator's steps, however many batches a step is made of.
@@ -101,7 +104,8 @@ class GAN(Method):
         averaged: list[Tensor] = list(self.averaged.parameters())
         torch._foreach_lerp_(averaged, list(self.generator.parameters()), 1 - kept)
 
-    def configure_optimizers(self) -> Any:  # noqa: D102
+    @override
+    def configure_optimizers(self) -> Any:
         # Both are the optimizer's, whichever the last step trained.
         self.critic.requires_grad_(True)
         self.generator.requires_grad_(True)
@@ -109,16 +113,20 @@ class GAN(Method):
 
     # Validation ---------------------------------------------------------------------------------------------------
 
-    def told(self) -> list[str]:  # noqa: D102
+    @override
+    def told(self) -> list[str]:
         return ["energy_distance"]
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.true.append(batch.target.cpu())
 
-    def on_validation_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_validation_epoch_end(self) -> None:
         self._log_distance("val")
 
-    def on_test_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_test_epoch_end(self) -> None:
         self._log_distance("test")
 
     def _log_distance(self, split: str) -> None:
@@ -133,7 +141,8 @@ class GAN(Method):
 
     # Samples ------------------------------------------------------------------------------------------------------
 
-    def sample(self, n: int, seed: int) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, n: int, seed: int) -> Tensor:
         return self.made(sample_codes("prior", n, latent=self.latent, codes=None, seed=seed), seed)
 
     @torch.inference_mode()
