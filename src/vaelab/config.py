@@ -218,6 +218,11 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}
 
 
+def _is_foreign(hint: Any) -> bool:
+    """Whether a hint is a class of another library, which no plain value is of."""
+    return inspect.isclass(hint) and hint.__module__ not in PLAIN_CLASSES and not _is_interface(hint)
+
+
 def _is_interface(hint: Any) -> bool:
     return inspect.isclass(hint) and hint.__module__.startswith("vaelab.")
 
@@ -275,7 +280,7 @@ def _fits(value: Any, hint: Any) -> bool:
     # An object is described by the settings that it is built from.
     if _is_interface(hint):
         return isinstance(value, dict)
-    if inspect.isclass(hint) and hint.__module__ not in PLAIN_CLASSES:
+    if _is_foreign(hint):
         return isinstance(value, hint)
     return origin is None and hint not in (list, tuple)
 
@@ -290,7 +295,9 @@ def _words(hint: Any) -> str:
     }
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(option) for option in arguments)
+        # Objects of other libraries cannot be given on a command line.
+        given = [option for option in arguments if not _is_foreign(option)]
+        return " or ".join(_words(option) for option in given)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin is dict or _is_interface(hint):

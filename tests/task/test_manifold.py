@@ -58,5 +58,5 @@ def test_a_choice_is_even_and_has_both_ends():
 
 
 def test_a_map_too_large_for_the_memory_is_refused_in_one_line(tiny, tmp_path):
-    with pytest.raises(UserError, match=r"^task.n=30000 asks for 900,000,000 pictures: give at most 2048$"):
+    with pytest.raises(UserError, match=r"^task.n=30000 asks for 900,000,000 pictures: give at most 1024$"):
         Manifold(n=30_000)(tiny("digits", "latent.dim=2"), Output(tmp_path))

@@ -50,7 +50,8 @@ def trainer_settings(config: DictConfig) -> dict[str, Any]:
     """What `trainer` and `accelerator` say to Lightning, the latter last. Raises `UserError` for what it cannot be."""
     nodes = config.trainer, without(config.accelerator, ACCELERATION)
     for node in nodes:
-        check_settings(L.Trainer, node)
+        # A time may be given in several ways, which whoever takes it tells.
+        check_settings(L.Trainer, without(node, ["max_time"]))
     settings: Any = [OmegaConf.to_object(node) for node in nodes]
     return {**QUIET, **settings[0], **settings[1]}
 
