@@ -20,8 +20,7 @@ from vaelab.errors import UserError
 from vaelab.figures.style import png
 from vaelab.kind.base import Examined
 from vaelab.report.judge import all_figures, look, quick_measures
-from vaelab.variant.base import Method
-from vaelab.variant.vae import WIDEST_CODE
+from vaelab.variant.base import WIDEST_CODE, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # The number of steps of a run without an end.
 FOREVER = 10**9
+WIDEST_CODE = 1024  # dimensions that are listed and drawn one by one
 # No net that learns has larger ones: what they multiply leaves single precision.
 LARGEST_WEIGHT = 1e6
 # What begins so is better the greater it is; all the rest are errors, costs and gaps.

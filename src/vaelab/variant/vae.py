@@ -16,7 +16,7 @@ from vaelab.kind.base import Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.objective.base import Drawn
 from vaelab.seeding import seeded, stream_seed
-from vaelab.variant.base import Method, in_chunks
+from vaelab.variant.base import WIDEST_CODE, Method, in_chunks
 from vaelab.variant.tally import Tally
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from vaelab.variant.base import Parts
 
 REALISATIONS = 100  # draws of an item that tell what is expected of it
-WIDEST_CODE = 1024  # dimensions whose KL is listed one by one
 
 
 class VAE(Method):
