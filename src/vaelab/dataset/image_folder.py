@@ -152,9 +152,8 @@ class ImageFolder:
         """Decode these of the paths into their rows. Of each: why not, its span, or whether its file holds more."""
         outcomes: dict[int, str | Span | bool] = {}
         read = lambda path: decode_picture(path, raw.shape[1:], self.background, facts)  # noqa: E731
-        for k, outcome in zip(
-            rows, in_threads(lambda path: attempt(read, path), [paths[k] for k in rows]), strict=True
-        ):
+        tried = in_threads(lambda path: attempt(read, path), [paths[k] for k in rows])
+        for k, outcome in zip(rows, tried, strict=True):
             if isinstance(outcome, Decoded):
                 raw[k] = outcome.pixels
             outcomes[k] = outcome.has_more if isinstance(outcome, Decoded) else outcome
