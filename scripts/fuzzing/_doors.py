@@ -96,14 +96,14 @@ def door(name: str, *words: str) -> str:
     """
     import importlib
 
-    from vaelab.cli import run
+    from vaelab.cli import compose_and_do
     from vaelab.errors import UserError
 
     job = getattr(importlib.import_module(f"vaelab.{name}"), name)
     sys.argv = [f"vaelab-{name}", *words]
     status: Any = 0
     try:
-        run(job, name)
+        compose_and_do(job, name)
     except SystemExit as leaving:
         status = leaving.code or 0
     sys.stdout.flush()

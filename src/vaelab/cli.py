@@ -52,7 +52,7 @@ UNREAD = 141  # exit status when whoever reads our output went away, as a shell 
 
 
 def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
-    """`run` as all that a process does: once everything is closed, it ends at once.
+    """`compose_and_do` as all that a process does: once everything is closed, it ends at once.
 
     Python would first take apart what torch and Lightning are made of, piece by piece, for more than a second.
     """
@@ -74,7 +74,7 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
     # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
     atexit.register(leave)
     try:
-        run(job, config_name)
+        compose_and_do(job, config_name)
         status = 0
     except SystemExit as leaving:
         # As Python has it: nothing is 0, and words, which it prints, are 1.
@@ -93,7 +93,7 @@ def open_outputs() -> None:
             out.reconfigure(errors="backslashreplace")
 
 
-def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
+def compose_and_do(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `configs/<config_name>.yaml` with the command line's overrides and do the job with it.
 
     Exit status: 0 done, 1 a mistake that the user can mend (one line says which), 130 and 143 interrupted, 141 the

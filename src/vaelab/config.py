@@ -132,11 +132,11 @@ def bind(config: DictConfig, interface: type[T]) -> T:
 
 def checked_class(node: DictConfig, interface: type[T]) -> type[T]:
     """The class that a node names. Raises `UserError` if it does not implement the interface."""
-    found: Any = find_target(node)
-    if not implements(found, interface):
+    target: Any = find_target(node)
+    if not implements(target, interface):
         place, name = _place(node), _name(interface)
         raise UserError(f"{place}._target_={node._target_} is no class of the interface {name}: {CHOOSE}")
-    return cast("type[T]", found)
+    return cast("type[T]", target)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -150,12 +150,12 @@ def _place(node: DictConfig) -> str:
 def _check_object(node: DictConfig, interface: type) -> None:
     """Check what a node, and those below it that are objects, name, and their settings. Raises `UserError`."""
     place = _place(node)
-    found: Any = checked_class(node, interface)
+    target: Any = checked_class(node, interface)
     for key in map(str, node):
         if key.startswith("_") and key != "_target_":
             raise UserError(f"there is no setting {place}.{key}: {place} is an object, with its settings by name")
-    check_settings(found, node)
-    hints = _hints(found.__init__)
+    check_settings(target, node)
+    hints = _hints(target.__init__)
     for key, value in ((str(key), value) for key, value in node.items()):
         hint = hints.get(key)
         if isinstance(value, DictConfig) and "_target_" in value and _is_interface(hint):
@@ -184,14 +184,14 @@ def find_target(node: DictConfig) -> Any:
         raise UserError(f"{place}._target_={name} cannot be found: {reason}") from error
 
 
-def implements(found: Any, interface: type) -> bool:
+def implements(target: Any, interface: type) -> bool:
     """Whether an object is a class of the interface: derived from it, or of a protocol, with its methods."""
-    if not inspect.isclass(found) or inspect.isabstract(found) or found is interface:
+    if not inspect.isclass(target) or inspect.isabstract(target) or target is interface:
         return False
     if not getattr(interface, "_is_protocol", False):
-        return issubclass(found, interface)
+        return issubclass(target, interface)
     methods = {name: m for name, m in vars(interface).items() if inspect.isfunction(m) and name not in OF_PROTOCOLS}
-    return all(_takes(getattr(found, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
+    return all(_takes(getattr(target, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
 
 
 def _takes(function: Any, asked: list[str], skipped: int = 0) -> bool:

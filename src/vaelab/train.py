@@ -30,11 +30,11 @@ def train(config: DictConfig) -> float:
         print(f"done before: {output_dir()}")
         return math.nan
     import_frameworks()
-    with open_run(config) as run:
-        return train_in(run)
+    with open_run(config) as opened:
+        return train_in(opened)
 
 
-def train_in(run: Opened) -> float:
+def train_in(opened: Opened) -> float:
     """Train in a directory that is this process's own; the best validation score comes back."""
     from lightning import seed_everything
 
@@ -50,7 +50,7 @@ def train_in(run: Opened) -> float:
     from vaelab.trainer.plan import plan
     from vaelab.trainer.settings import check_plain
 
-    directory, config = run.directory, run.config
+    directory, config = opened.directory, opened.config
     check_plain(config)
     seed_everything(short_seed("weights", config.seed), workers=True, verbose=False)
     set_threads(config.threads)
@@ -59,17 +59,17 @@ def train_in(run: Opened) -> float:
     found = data.prepare()
     variant = build_variant(config, data.codec, found.signature, found.shape, copies=TRAINED)
     variant.likelihood.check_support(found.low, found.high)
-    trainer, acceleration = make_trainer(run, data, variant), build_acceleration(config)
+    trainer, acceleration = make_trainer(opened, data, variant), build_acceleration(config)
     plan(trainer, variant, data)
     acceleration.check(trainer.strategy.root_device)
 
     if is_first_process():
         tell_found(found, data)
         print(f"run directory {directory}")
-        write_down(run, found, data)
+        write_down(opened, found, data)
     with variant.divergence_told():
         with acceleration.of(variant, trainer.strategy.root_device):
-            seconds = fit(trainer, variant, data, run)
+            seconds = fit(trainer, variant, data, opened)
         with told_when_stopped(directory):
             tested = evaluate_best(trainer, variant, data, directory)
             if trainer.is_global_zero:

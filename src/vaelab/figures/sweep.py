@@ -46,13 +46,13 @@ def rate_distortion(betas: Sequence[float], kl: ArrayLike, distortion: ArrayLike
 def _labels(betas: Sequence[float], x: np.ndarray, y: np.ndarray) -> list[tuple[str, tuple[float, float]]]:
     """Each point with its beta; neighbours that a reader cannot tell apart share one label."""
     near = 0.03 * max(float(np.ptp(x)), 1e-12), 0.03 * max(float(np.ptp(y)), 1e-12)
-    found: list[tuple[str, tuple[float, float]]] = []
+    labels: list[tuple[str, tuple[float, float]]] = []
     for beta, a, b in zip(betas, x.tolist(), y.tolist(), strict=True):
-        if found and abs(found[-1][1][0] - a) < near[0] and abs(found[-1][1][1] - b) < near[1]:
-            found[-1] = (f"{found[-1][0]}, {beta:g}", found[-1][1])
+        if labels and abs(labels[-1][1][0] - a) < near[0] and abs(labels[-1][1][1] - b) < near[1]:
+            labels[-1] = (f"{labels[-1][0]}, {beta:g}", labels[-1][1])
         else:
-            found.append((f"{beta:g}", (a, b)))
-    return found
+            labels.append((f"{beta:g}", (a, b)))
+    return labels
 
 
 def _line(panel: Axes, x: np.ndarray, y: np.ndarray, colour: str, label: str | None = None) -> None:

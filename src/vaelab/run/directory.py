@@ -63,12 +63,12 @@ def claim(directory: Path, *, begun: bool = False) -> None:
     (directory / "left_out.txt").unlink(missing_ok=True)
 
 
-def write_down(run: Opened, found: Found, data: DataModule) -> None:
+def write_down(opened: Opened, found: Found, data: DataModule) -> None:
     """Write down what a run is and where it comes from, which takes the directory; of a resumed one what is new."""
-    directory, config, is_new = run.directory, run.config, not run.config.resume
+    directory, config, is_new = opened.directory, opened.config, not opened.config.resume
     words = words_of(directory)
     if is_new:
-        claim(directory, begun=run.left is not None)
+        claim(directory, begun=opened.left is not None)
     write_provenance(directory, config, found, words)
     write_left_out(directory, data.items.left_out)
     if is_new:
@@ -76,12 +76,12 @@ def write_down(run: Opened, found: Found, data: DataModule) -> None:
         write_config(directory, config)
 
 
-def keep_changes(run: Opened) -> None:
+def keep_changes(opened: Opened) -> None:
     """Have what a resumed run goes on with hold for the next time, too."""
-    if run.config.resume and is_first_process():
-        kept = run.config.copy()
+    if opened.config.resume and is_first_process():
+        kept = opened.config.copy()
         kept.resume = None
-        write_config(run.directory, kept)
+        write_config(opened.directory, kept)
 
 
 def write_config(directory: Path, config: DictConfig) -> None:

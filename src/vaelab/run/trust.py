@@ -92,12 +92,12 @@ def foreign_modules(config: DictConfig) -> list[str]:
 @cache
 def offered() -> Mapping[str, frozenset[str]]:
     """The targets of vaelab's own entries by their place in the configuration, such as `dataset.codec`."""
-    found: dict[str, set[str]] = defaultdict(set)
+    targets: dict[str, set[str]] = defaultdict(set)
     for file in config_dir().glob("*/*.yaml"):
         for place, node in _nodes(yaml.safe_load(file.read_text(encoding="utf-8")), file.parent.name):
             if "_target_" in node:
-                found[place].add(node["_target_"])
-    return {place: frozenset(targets) for place, targets in found.items()}
+                targets[place].add(node["_target_"])
+    return {place: frozenset(named) for place, named in targets.items()}
 
 
 def _nodes(node: Any, place: str) -> Iterator[tuple[str, dict[Any, Any]]]:

@@ -53,7 +53,7 @@ def check_able(task: Task, name: str, variant: Method) -> None:
     if isinstance(variant, needs):
         return
     classes = {name.split(".")[2]: pkgutil.resolve_name(name) for name in sorted(offered()["task"])}
-    able = ", ".join(other for other, found in classes.items() if isinstance(variant, needed(found)))
+    able = ", ".join(other for other, cls in classes.items() if isinstance(variant, needed(cls)))
     raise UserError(f"task={name} needs {ABLE[needs]}, and variant={variant.name} has none: there are task={able}")
 
 
@@ -183,8 +183,8 @@ def read_own(run: Run, place: str | Path) -> Own:
 
     path, part = Path(place).expanduser(), run.variant.kind.part
     if path.is_dir():
-        found = _read_folder(run, path)
-        return found._replace(names=numbered(found.names, part))
+        own = _read_folder(run, path)
+        return own._replace(names=numbered(own.names, part))
     raw = read_file(run, place)
     return Own(raw, numbered([printable(path.name)] * len(raw), part), [])
 

@@ -24,18 +24,18 @@ from vaelab.run.state import last_checkpoint
 from vaelab.variant.base import Method
 
 
-def fit(trainer: L.Trainer, variant: Method, data: DataModule, run: Opened) -> float:
+def fit(trainer: L.Trainer, variant: Method, data: DataModule, opened: Opened) -> float:
     """Train, from the last checkpoint if resumed; the seconds that it took, in all its parts.
 
     Raises:
         Interrupted: when Ctrl-C or SIGTERM stopped it, after saving.
         UserError: if the checkpoint does not fit, or is of a later epoch than the last that is asked for.
     """
-    last = last_checkpoint(run.directory) if run.config.resume else None
-    with _end_told(trainer, run.directory), _misfit_told(trainer, last):
+    last = last_checkpoint(opened.directory) if opened.config.resume else None
+    with _end_told(trainer, opened.directory), _misfit_told(trainer, last):
         trainer.fit(variant, datamodule=data, ckpt_path=last, weights_only=True)
     # Nothing may have been left to train.
-    keep_changes(run)
+    keep_changes(opened)
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     return timer.time_elapsed("train")
 

@@ -30,16 +30,16 @@ from vaelab.variant.base import Method
 QUIET = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
 
 
-def make_trainer(run: Opened, data: DataModule, variant: Method) -> L.Trainer:
+def make_trainer(opened: Opened, data: DataModule, variant: Method) -> L.Trainer:
     """The trainer that the configuration describes.
 
     Raises:
         UserError: for a setting that Lightning does not have, or cannot honour on this machine.
     """
-    settings = trainer_settings(run.config)
-    callbacks = list(callbacks_of(run, data, variant, settings.pop("max_time", None)))
+    settings = trainer_settings(opened.config)
+    callbacks = list(callbacks_of(opened, data, variant, settings.pop("max_time", None)))
     check_processes(settings)
-    trainer = _bare(settings, callbacks, run.directory)
+    trainer = _bare(settings, callbacks, opened.directory)
     keep_to_this_machine(trainer.num_devices)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
@@ -56,9 +56,9 @@ def trainer_settings(config: DictConfig) -> dict[str, Any]:
     return {**QUIET, **settings[0], **settings[1]}
 
 
-def callbacks_of(run: Opened, data: DataModule, variant: Method, max_time: Any) -> Iterator[L.Callback]:
+def callbacks_of(opened: Opened, data: DataModule, variant: Method, max_time: Any) -> Iterator[L.Callback]:
     """What accompanies the training: its clock, its course, its board, its bar, its end and its checkpoints."""
-    config = run.config
+    config = opened.config
     monitor, mode = chosen = choose_monitor(config, variant)
     yield _timer(max_time)
     yield History()
@@ -67,9 +67,9 @@ def callbacks_of(run: Opened, data: DataModule, variant: Method, max_time: Any) 
     if config.early_stopping.patience is not None:
         # Not strict: an epoch may have no validation.
         yield EarlyStopping(monitor, mode=mode, patience=config.early_stopping.patience, strict=False)
-    yield Checkpoints(run.directory / "checkpoints", checkpoint_entry(config, variant), chosen)
+    yield Checkpoints(opened.directory / "checkpoints", checkpoint_entry(config, variant), chosen)
     # Not before the checkpoint was found to fit.
-    yield LambdaCallback(on_train_start=lambda *_: keep_changes(run))
+    yield LambdaCallback(on_train_start=lambda *_: keep_changes(opened))
 
 
 def choose_monitor(config: DictConfig, variant: Method) -> tuple[str, str]:
