@@ -26,7 +26,7 @@ EVALUATION_BATCH = 256
 class Found:
     """What the data turned out to be, told before the first step.
 
-    `counts` are the items of each split; `low` and `high` bound the encoded values; `typical_level` is the codec's.
+    `counts` are the items of each split; `low` and `high` bound the encoded values.
     """
 
     signature: Signature
