@@ -9,7 +9,7 @@ from rich.table import Table
 from vaelab.report.console import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -61,13 +61,13 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("baselines and ceilings")
-    rows = {name: _beside(name, metrics) for name in metrics if not is_beside(name)}
+    rows = {name: beside(name, metrics) for name in metrics if not isbeside(name)}
     placed = {other for beside in rows.values() for other in beside.values()}
     for name, beside in rows.items():
         words = "  ".join(f"{label} {number(metrics[other])}" for label, other in beside.items())
         table.add_row(name, number(metrics[name]), words)
     for name in metrics:
-        if is_beside(name) and name not in placed:
+        if isbeside(name) and name not in placed:
             table.add_row(name, number(metrics[name]), "")
     Terminal().print(table)
 
@@ -93,12 +93,12 @@ def early_warning(best_epoch: int, epochs: int) -> str | None:
     )
 
 
-def is_beside(name: str) -> bool:
+def isbeside(name: str) -> bool:
     """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
 
 
-def _beside(name: str, metrics: dict[str, float]) -> dict[str, str]:
+def beside(name: str, metrics: Mapping[str, float]) -> dict[str, str]:
     """The baselines of a measure, label → name: `image/baseline/pca_psnr_db` stands beside `image/psnr_db` as pca."""
     prefix, _, measure = name.partition("/")
     found = {}
