@@ -61,13 +61,13 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("baselines and ceilings")
-    rows = {name: beside(name, metrics) for name in metrics if not isbeside(name)}
-    placed = {other for beside in rows.values() for other in beside.values()}
-    for name, beside in rows.items():
-        words = "  ".join(f"{label} {number(metrics[other])}" for label, other in beside.items())
+    rows = {name: beside(name, metrics) for name in metrics if not is_beside(name)}
+    placed = {other for others in rows.values() for other in others.values()}
+    for name, others in rows.items():
+        words = "  ".join(f"{label} {number(metrics[other])}" for label, other in others.items())
         table.add_row(name, number(metrics[name]), words)
     for name in metrics:
-        if isbeside(name) and name not in placed:
+        if is_beside(name) and name not in placed:
             table.add_row(name, number(metrics[name]), "")
     Terminal().print(table)
 
@@ -93,7 +93,7 @@ def early_warning(best_epoch: int, epochs: int) -> str | None:
     )
 
 
-def isbeside(name: str) -> bool:
+def is_beside(name: str) -> bool:
     """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
 
