@@ -4,21 +4,23 @@ import pytest
 
 from vaelab.metrics.direction import aim, aim_in_words, miss
 
-LESS = """
-val/error test/kl test/bits_per_dim test/total_correlation_at_least test/dimension_wise_kl_at_most
-test/prior_gap_at_most test/kl_of_dimension/3 sample/energy_distance sample/baseline/gaussian_energy_distance
-train/critic_loss fit_seconds sample/frechet sample/reverse_kl signal/rmse sine/near_median sine/smoothed/near_p95
-sine/amplitude_error sine/kuiper sine/thd sine/gmm/frequency_error channel/delay_spread_ks channel/profile_error_db
-channel/path_dip_db audio/log_spectral_distance_db audio/spectral_convergence radio/timing_error_ns
-radio/energy_resolution trace/band_width
-""".split()
-MORE = """
-val/objective test/elbo test/log_likelihood test/active_units test/mutual_information_at_least image/psnr_db image/ssim
-image/baseline/pca_psnr_db image/mig image/factor_vae_score signal/explained_variance sine/good sine/snr_db sine/min_bin
-channel/path_tau channel/path_monotone channel/delay_spread_r2 radio/peak_accuracy radio/peak_accuracy/snr_1_2
-radio/gain_db radio/detection_tpr radio/spectral_agreement sample/density sample/coverage sample/modes
-steps_per_second sample/samples_per_second
-""".split()
+LESS = (
+    *("val/error", "test/kl", "test/bits_per_dim", "test/total_correlation_at_least", "test/dimension_wise_kl_at_most"),
+    *("test/prior_gap_at_most", "test/kl_of_dimension/3", "train/critic_loss", "fit_seconds", "sample/frechet"),
+    *("sample/energy_distance", "sample/baseline/gaussian_energy_distance", "sample/reverse_kl", "signal/rmse"),
+    *("sine/near_median", "sine/smoothed/near_p95", "sine/amplitude_error", "sine/kuiper", "sine/thd"),
+    *("sine/gmm/frequency_error", "channel/delay_spread_ks", "channel/profile_error_db", "channel/path_dip_db"),
+    *("audio/log_spectral_distance_db", "audio/spectral_convergence", "radio/timing_error_ns"),
+    *("radio/energy_resolution", "trace/band_width"),
+)
+MORE = (
+    *("val/objective", "test/elbo", "test/log_likelihood", "test/active_units", "test/mutual_information_at_least"),
+    *("image/psnr_db", "image/ssim", "image/baseline/pca_psnr_db", "image/mig", "image/factor_vae_score"),
+    *("signal/explained_variance", "sine/good", "sine/snr_db", "sine/min_bin", "channel/path_tau"),
+    *("channel/path_monotone", "channel/delay_spread_r2", "radio/peak_accuracy", "radio/peak_accuracy/snr_1_2"),
+    *("radio/gain_db", "radio/detection_tpr", "radio/spectral_agreement", "sample/density", "sample/coverage"),
+    *("sample/modes", "steps_per_second", "sample/samples_per_second"),
+)
 
 
 @pytest.mark.parametrize("name", LESS)

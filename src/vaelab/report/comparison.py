@@ -221,8 +221,8 @@ def notes(compared: Comparison) -> list[str]:
     if compared.rank is None:
         return told
     jobs = Group((), [job for group in compared.groups for job in group.jobs])
-    others = beside(compared.rank, {name: statistics.fmean(jobs.values(name)) for name in compared.measures})
-    floors = ", ".join(f"{label} {jobs.cell(name)}" for label, name in others.items())
+    means = {name: statistics.fmean(jobs.values(name)) for name in compared.measures}
+    floors = ", ".join(f"{label} {number(means[name])}" for label, name in beside(compared.rank, means).items())
     told.append(f"best first by {compared.rank}: {aim_in_words(compared.rank)}")
     return [*told, f"beside it: {floors}"] if floors else told
 
@@ -241,7 +241,7 @@ def budget(jobs: Iterable[Job], limits: Iterable[str | None]) -> str:
     }
     if len(trained) < 2:
         return ""
-    counts, times = ({pair[k] for pair in trained.values()} for k in range(2))
+    counts, times = {count for count, _ in trained.values()}, {limit for _, limit in trained.values()}
     steps = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})) + " steps"
     if len(times) > 1:
         return f"budget: not the same, jobs differ in trainer.max_time; {steps}"

@@ -153,12 +153,11 @@ def tell_comparison(jobs: Sequence[Job], folder: Path, config: DictConfig) -> No
     with (folder / "sweep.md").open("w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(document(compared, trained))
     _tell(compared, trained)
-    print(f"\nall measures  {folder / 'sweep.csv'}")
+    print("\n".join(["", *lost_jobs(compared)]))
+    print(f"all measures  {folder / 'sweep.csv'}")
     print(f"to be pasted  {folder / 'sweep.md'}")
     if config.report.figures is not False and _draw(compared, folder / "sweep.png"):
         print(f"figure        {folder / 'sweep.png'}")
-    for line in lost_jobs(compared):
-        print(line)
     if asked is not None and compared.rank is None and compared.measures:
         print(unknown_rank(str(asked), compared.measures))
 
@@ -166,8 +165,9 @@ def tell_comparison(jobs: Sequence[Job], folder: Path, config: DictConfig) -> No
 def _max_time(job: Job, config: DictConfig) -> str | None:
     """`trainer.max_time`, as the job's own words have it, or the configuration that jobs share."""
     own = {key.lstrip("+"): value for key, value in job.changes.items()}
-    shared = config.get("trainer", {}).get("max_time")
-    return own.get("trainer.max_time") or (None if shared is None else str(shared))
+    time = own.get("trainer.max_time", config.get("trainer", {}).get("max_time"))
+    # Hydra writes `:` as `\\:` in a job's words.
+    return None if time in (None, "null") else str(time).replace("\\", "")
 
 
 def _tell(compared: Comparison, trained: str) -> None:
