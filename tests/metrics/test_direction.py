@@ -1,7 +1,9 @@
 import math
 
 import pytest
+from entries import load, names
 
+from vaelab.config import find_target
 from vaelab.metrics.direction import aim, aim_in_words, miss
 
 LESS = (
@@ -19,7 +21,7 @@ MORE = (
     *("signal/explained_variance", "sine/good", "sine/snr_db", "sine/min_bin", "channel/path_tau"),
     *("channel/path_monotone", "channel/delay_spread_r2", "radio/peak_accuracy", "radio/peak_accuracy/snr_1_2"),
     *("radio/gain_db", "radio/detection_tpr", "radio/spectral_agreement", "sample/density", "sample/coverage"),
-    *("sample/modes", "steps_per_second", "sample/samples_per_second"),
+    *("sample/modes", "steps_per_second", "sample/per_second", "sample/high_quality", "sample/classes_found"),
 )
 
 
@@ -37,5 +39,11 @@ def test_of_all_else_more_is_better(name):
 
 def test_a_bias_should_be_none_and_a_ratio_one():
     assert sorted([-0.5, 0.1, 2.0], key=lambda value: miss("radio/energy_bias", value)) == [0.1, -0.5, 2.0]
-    assert sorted([0.2, 1.1, 1.5], key=lambda value: miss("image/sharpness_ratio", value)) == [1.1, 1.5, 0.2]
+    assert sorted([0.2, 1.1, 1.5], key=lambda value: miss("sample/nearest_ratio", value)) == [1.1, 1.5, 0.2]
     assert aim_in_words("image/sharpness_ratio") == "1 is best"
+
+
+@pytest.mark.parametrize("name", names("variant"))
+def test_what_chooses_a_methods_best_weights_does_so_as_its_name_says(name):
+    measure, mode = find_target(load("variant", name)).monitor
+    assert mode == ("max" if aim(measure) == math.inf else "min")

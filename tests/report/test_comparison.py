@@ -156,13 +156,17 @@ def test_the_measure_that_ranks_comes_first_then_those_that_all_groups_have():
 
 
 def test_samples_a_second_stand_beside_the_seconds_of_the_training_where_they_are_measured():
-    jobs = [job(k, f"variant={k} seed={k}", sample__samples_per_second=5.0, fit_seconds=1.0) for k in range(2)]
-    assert overview(compare(jobs), []).head == ["variant", "fit_seconds", "sample/samples_per_second", "runs"]
+    jobs = [job(k, f"variant={k} seed={k}", sample__per_second=5.0, fit_seconds=1.0) for k in range(2)]
+    assert overview(compare(jobs), []).head == ["variant", "fit_seconds", "sample/per_second", "runs"]
 
 
 def test_the_measure_that_ranks_is_told_with_its_baselines():
     floor = {"sample__baseline__gaussian_energy_distance": 0.25, "sample__ceiling__train_energy_distance": 0.01}
-    assert notes(compare(swept({"image": [0.3, 0.4]}, **floor), RANK))[-1] == "beside it: gaussian 0.25, train 0.01"
+    jobs = swept({"image": [0.3, 0.4]}, **floor)
+    assert notes(compare(jobs, RANK))[-1] == "beside it: gaussian 0.25, train 0.01"
+    # Of other data they may be others.
+    other = job(9, "variant=gan seed=0", **(floor | {"sample__baseline__gaussian_energy_distance": 0.5}))
+    assert notes(compare([*jobs, other], RANK))[-1] == "beside it: gaussian 0.25 to 0.5, train 0.01"
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,16 @@ def test_a_table_is_no_wider_than_the_terminal_and_keeps_the_measure_that_ranks(
     told = told_of(tmp_path, capsys, rank="test/a_measure_of_some_name_3").splitlines()
     table = [line for line in told if "┃" in line or "│" in line]
     assert max(map(len, table)) <= 60 and "a_measure_of_some_name_3 ↑" in table[1] and "runs" in table[1]
+
+
+def test_what_is_no_number_or_too_large_for_one_spoils_no_mean(tmp_path, capsys):
+    swept(tmp_path, {"a": [{"test/x": 1.0, "test/y": 1e308}, {"test/x": 3.0, "test/y": None}]})
+    assert "2.0 ± 1.4" in told_of(tmp_path, capsys)
+
+
+def test_a_sweep_of_which_nothing_came_tells_why(tmp_path, capsys):
+    for seed in range(2):
+        job(tmp_path / str(seed), [f"seed={seed}"], failed={"error": "no room"})
+    told = told_of(tmp_path, capsys, rank="test/x")
+    assert "failed        0, 1: no room" in told and "report.rank" not in told
+    assert [row["failed"] for row in gathered(tmp_path)] == ["no room"] * 2

@@ -15,7 +15,7 @@ SHOWN = 4
 SPREAD = "mean ± standard deviation over seeds (n − 1)"
 ARROWS = {math.inf: " ↑", -math.inf: " ↓"}
 # What a training costs, and new items: in the table beside the measures.
-COSTS = ("fit_seconds", "samples_per_second")
+COSTS = ("fit_seconds", "sample/per_second")
 # How a job may end without measures.
 LOST = ("failed", "diverged", "cut off")
 
@@ -48,10 +48,15 @@ class Group(NamedTuple):
         """Those of the jobs that have the measure."""
         return [job.measures[measure] for job in self.jobs if measure in job.measures]
 
+    def mean(self, measure: str) -> float:
+        """Of the jobs that have the measure, at least one."""
+        return statistics.fmean(self.values(measure))
+
     def cell(self, measure: str) -> str:
         """The mean and its spread; nothing where no job has the measure."""
         values = self.values(measure)
-        return with_spread(statistics.fmean(values), _spread(values)) if values else ""
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        return with_spread(self.mean(measure), spread) if values else ""
 
     def lost(self, how: str) -> int:
         """How many jobs ended so."""
@@ -121,12 +126,7 @@ def varied_keys(jobs: Iterable[Job]) -> list[str]:
 
 def _place(group: Group, rank: str | None) -> float:
     """What is the less, the earlier a group comes."""
-    values = group.values(rank) if rank else []
-    return miss(rank, statistics.fmean(values)) if rank and values else math.inf
-
-
-def _spread(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
+    return miss(rank, group.mean(rank)) if rank and group.values(rank) else math.inf
 
 
 def with_spread(mean: float, spread: float | None) -> str:
@@ -146,7 +146,7 @@ def shown_measures(compared: Comparison) -> list[str]:
     """The measure that ranks, and the first of those that all groups have; where there is none, the first of any."""
     measured = [group for group in compared.groups if any(job.measures for job in group.jobs)]
     # What has no kind before its name tells how a training went.
-    own = [name for name in compared.measures if "/" in name and not is_beside(name)]
+    own = [name for name in compared.measures if "/" in name and name not in COSTS and not is_beside(name)]
     shared = [name for name in own if all(group.values(name) for group in measured)]
     first = [compared.rank] if compared.rank else []
     return list(dict.fromkeys([*first, *shared] or compared.measures))[:SHOWN]
@@ -154,7 +154,7 @@ def shown_measures(compared: Comparison) -> list[str]:
 
 def costs(compared: Comparison) -> list[str]:
     """The measures of what a training costs, and new items, as far as jobs have them."""
-    return [name for cost in COSTS for name in compared.measures if name.rpartition("/")[2] == cost]
+    return [cost for cost in COSTS if cost in compared.measures]
 
 
 def head(compared: Comparison, name: str) -> str:
@@ -220,11 +220,15 @@ def notes(compared: Comparison) -> list[str]:
     told = [SPREAD] if compared.by_seed else []
     if compared.rank is None:
         return told
-    jobs = Group((), [job for group in compared.groups for job in group.jobs])
-    means = {name: statistics.fmean(jobs.values(name)) for name in compared.measures}
-    floors = ", ".join(f"{label} {number(means[name])}" for label, name in beside(compared.rank, means).items())
     told.append(f"best first by {compared.rank}: {aim_in_words(compared.rank)}")
-    return [*told, f"beside it: {floors}"] if floors else told
+    found = {name: [group.mean(name) for group in compared.groups if group.values(name)] for name in compared.measures}
+    floors = [f"{label} {_range(found[name])}" for label, name in beside(compared.rank, found).items()]
+    return [*told, f"beside it: {', '.join(floors)}"] if floors else told
+
+
+def _range(values: Sequence[float]) -> str:
+    """The least and the greatest, or the one that all are."""
+    return " to ".join(dict.fromkeys(map(number, (min(values), max(values)))))
 
 
 def budget(jobs: Iterable[Job], limits: Iterable[str | None]) -> str:

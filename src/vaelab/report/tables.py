@@ -9,7 +9,7 @@ from rich.table import Table
 from vaelab.report.console import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -98,7 +98,7 @@ def is_beside(name: str) -> bool:
     return "/baseline/" in name or "/ceiling/" in name
 
 
-def beside(name: str, metrics: Mapping[str, float]) -> dict[str, str]:
+def beside(name: str, metrics: Iterable[str]) -> dict[str, str]:
     """The baselines of a measure, label → name: `image/baseline/pca_psnr_db` stands beside `image/psnr_db` as pca."""
     prefix, _, measure = name.partition("/")
     found = {}
