@@ -59,6 +59,7 @@ class Report:
     every_epochs: int | None
     test_items: int
     figures: bool | None
+    rank: str | None
 
 
 @dataclass

@@ -244,6 +244,25 @@ def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tm
     assert not (tmp_path / "sweep/1/config.yaml").exists()
 
 
+def test_a_sweep_of_methods_over_seeds_ends_in_one_ranked_table(vaelab, words, tmp_path):
+    own = ["-m", *words("sine"), "trainer.max_epochs=1", "latent=gaussian", "likelihood=gaussian", "seed=0,1"]
+    where = f"hydra.sweep.dir={tmp_path}/sweep"
+    rates = "optimizer.lr=0.003,1e17"
+    done = vaelab.train(*own, "variant=sine,gan", rates, "report.rank=sample/energy_distance", where)
+    assert done.status == 1 and len(table(tmp_path / "sweep")) == 8
+    told = (tmp_path / "sweep/sweep.md").read_text(encoding="utf-8").splitlines()
+    assert told[0].startswith("budget: ") and told[0].endswith(" steps for each job")
+    head, _, *rows = ([cell.strip(" *") for cell in line.split("|")[1:-1]] for line in told[2:8])
+    assert head[:3] == ["variant", "optimizer.lr", "sample/energy_distance ↓"]
+    means = [float(row[2].split(" ± ")[0]) for row in rows[:2]]
+    assert means == sorted(means) and {row[1] for row in rows[:2]} == {"0.003"}
+    counts = [[row[head.index(name)] for name in ("runs", "diverged")] for row in rows]
+    assert counts == [["2", "0"], ["2", "0"], ["2", "2"], ["2", "2"]]
+    reasons = re.findall(r"^diverged +([\d, ]+): \S+ became .*lower optimizer.lr", done.out, re.MULTILINE)
+    assert sorted(", ".join(reasons).split(", ")) == ["1", "3", "5", "7"]
+    assert (tmp_path / "sweep/sweep.png").is_file()
+
+
 def test_a_sweep_that_is_interrupted_shows_what_is_done(vaelab, words, tmp_path):
     swept = ["-m", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = vaelab.train(*swept, *words("sine"), cut=(12, signal.SIGINT), figures=False)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from vaelab.errors import UserError
+from vaelab.errors import DivergedError, UserError
 from vaelab.kind.base import Kind
+from vaelab.metrics.direction import aim
 from vaelab.seeding import reseed, stream_seed
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ FOREVER = 10**9
 WIDEST_CODE = 1024  # dimensions that are listed and drawn one by one
 # No net that learns has larger ones: what they multiply leaves single precision.
 LARGEST_WEIGHT = 1e6
-# What begins so is better the greater it is; all the rest are errors, costs and gaps.
-GREATER = ("objective", "elbo", "log_likelihood", "active_units", "mutual_information")
 
 
 class Parts(NamedTuple):
@@ -244,7 +243,7 @@ class Method(L.LightningModule):
             same = f"val/{name.rpartition('/')[2]}"
             meant = did_you_mean(same if same in known else name, known)
             raise UserError(f"monitor={name} is not what validation tells{meant}")
-        return name, "max" if name.removeprefix("val/").startswith(GREATER) else "min"
+        return name, "max" if aim(name) == math.inf else "min"
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -299,11 +298,11 @@ class Method(L.LightningModule):
         self.latest = checkpoint["recent"]["latest"]
 
     def check_finite(self, named: dict[str, float], largest: float = math.inf) -> None:
-        """Raise `UserError`, naming the remedy, where a number is none, or not below `largest`."""
+        """Raise `DivergedError`, naming the remedy, where a number is none, or not below `largest`."""
         kept = "; the checkpoints hold the last good epoch" if self.current_epoch else ""
         for name, value in named.items():
             if not abs(value) < largest:
-                raise UserError(
+                raise DivergedError(
                     f"{name} became {value:g} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
                     f"optimizer.lr or set trainer.gradient_clip_val=1.0{kept}"
                 )
@@ -313,7 +312,7 @@ class Method(L.LightningModule):
         """Where the weights have run away, what a library raises inside is only what follows from it.
 
         Raises:
-            UserError: instead of it, naming the remedy.
+            DivergedError: instead of it, naming the remedy.
         """
         try:
             yield
