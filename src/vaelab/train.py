@@ -83,7 +83,7 @@ def train_in(run: Opened) -> float:
     data = shared_data(config)
     found = data.prepare()
     variant = build_variant(config, data.codec, found.signature, found.shape, copies=TRAINED)
-    variant.likelihood.check_support(found.low, found.high)
+    variant.check_data(found.low, found.high)
     trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
     check_evaluation(trainer, data)
