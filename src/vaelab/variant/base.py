@@ -116,6 +116,14 @@ class Denoises(HasCode, Protocol):
         """What items whose truth is known say of that doubt."""
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """Makes an item in many steps, and can do with fewer or more."""
+
+    def in_steps(self, steps: int, setting: str) -> None:
+        """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
+
+
 ABLE: Mapping[type, str] = {
     Decodes: "a code that items are made of",
     HasCode: "a code of every item",

@@ -48,21 +48,25 @@ class DDPM(Transport):
         steps: int = 50,
         ema: float = 0.999,
     ) -> None:
-        super().__init__(parts, steps=steps, ema=ema)
+        super().__init__(parts, ema=ema)
         if not 1 <= timesteps <= MOST_TIMESTEPS:
             raise UserError(f"variant.timesteps must lie between 1 and {MOST_TIMESTEPS}, not {timesteps}")
-        if steps > timesteps:
-            raise UserError(f"variant.steps={steps} is more than variant.timesteps={timesteps}: give at most as many")
         self.sampler = sampler
         kept = kept_signal(schedule, timesteps)
         self.kept: list[float] = kept.tolist()
         self.register_buffer("signal", torch.from_numpy(kept**0.5).float(), persistent=False)
         self.register_buffer("noise", torch.from_numpy((1 - kept) ** 0.5).float(), persistent=False)
+        self.in_steps(steps)
 
     @property
     def timesteps(self) -> int:
         """How many steps noise is added in."""
         return len(self.kept) - 1
+
+    def in_steps(self, steps: int, setting: str = "variant.steps") -> None:  # noqa: D102
+        if steps > self.timesteps:
+            raise UserError(f"{setting}={steps} is more than variant.timesteps={self.timesteps}: give at most as many")
+        super().in_steps(steps, setting)
 
     def errors(self, field: Field, x: Tensor) -> Tensor:
         """`(batch,)` mean square errors of the noise, at a step of each item's own (Ho et al. 2020, eq. 14)."""

@@ -32,12 +32,13 @@ class FlowMatching(Transport):
         parts: Parts,
         *,
         pairing: Pairing = "independent",
-        sampler: Sampler = "euler",
-        steps: int = 50,
+        sampler: Sampler = "heun",
+        steps: int = 25,
         ema: float = 0.999,
     ) -> None:
-        super().__init__(parts, steps=steps, ema=ema)
+        super().__init__(parts, ema=ema)
         self.pairing, self.sampler = pairing, sampler
+        self.in_steps(steps)
 
     def errors(self, field: Field, x: Tensor) -> Tensor:
         """`(batch,)` mean square errors of the velocity, at a time of each item's own."""

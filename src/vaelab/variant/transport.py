@@ -34,7 +34,7 @@ class Transport(Method):
     lie in. New items come from weights averaged over the training. The code of an item is the noise that it is made
     of, as many numbers as the item has, whatever `latent` says.
 
-    A new one gives the `errors` that training minimises, and how noise is `carried`.
+    A new one gives the `errors` that training minimises, and how noise is `carried`; and says `in_steps` at its end.
     """
 
     monitor: ClassVar[tuple[str, str]] = ("val/loss", "min")
@@ -44,12 +44,11 @@ class Transport(Method):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, parts: Parts, *, steps: int, ema: float) -> None:
+    def __init__(self, parts: Parts, *, ema: float) -> None:
         super().__init__(parts)
         check_ema(ema)
-        if steps < 1:
-            raise UserError(f"variant.steps must be at least 1, not {steps}")
-        self.steps, self.ema = steps, ema
+        self.ema = ema
+        self.steps: int
         self.latent = GaussianLatent(math.prod(self.shape))
         self.likelihood.requires_grad_(False)
         self.averaged = averaged_copy(self.field)
@@ -74,6 +73,12 @@ class Transport(Method):
             spread = items.std(correction=0)
             self.mean.copy_(items.mean())
             self.scale.copy_(torch.where(spread > 0, spread, 1))
+
+    def in_steps(self, steps: int, setting: str = "variant.steps") -> None:
+        """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
+        if steps < 1:
+            raise UserError(f"{setting} must be at least 1, not {steps}")
+        self.steps = steps
 
     def scaled(self, x: Tensor) -> Tensor:
         """Items as the net sees them."""
