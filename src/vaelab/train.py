@@ -58,7 +58,7 @@ def train_in(opened: Opened) -> float:
     data = shared_data(config)
     found = data.prepare()
     variant = build_variant(config, data.codec, found.signature, found.shape, copies=TRAINED)
-    variant.likelihood.check_support(found.low, found.high)
+    variant.check_data(found.low, found.high)
     trainer, acceleration = make_trainer(opened, data, variant), build_acceleration(config)
     plan(trainer, variant, data)
     acceleration.check(trainer.strategy.root_device)

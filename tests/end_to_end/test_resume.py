@@ -21,6 +21,8 @@ RECIPES = {
     "dynamic": ("digits", [*DIGITS, "optimizer=adamw_cosine"]),
     "gan": ("digits", ["variant=gan", "trainer.max_epochs=2"]),
     "wgan_gp": ("sine", ["variant=wgan_gp", "likelihood=gaussian", *SINE[:1]]),
+    "ddpm": ("digits", ["variant=ddpm", "variant.sampler=ancestral", "variant.steps=5", "trainer.max_epochs=2"]),
+    "flow": ("sine", ["variant=flow_matching", "variant.pairing=optimal", "variant.steps=5", *SINE[:1]]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -36,6 +38,9 @@ CUTS = [
     ("gan", 5, "SIGINT"),
     ("gan", 14, "SIGKILL"),
     ("wgan_gp", 7, "SIGTERM"),
+    ("ddpm", 14, "SIGKILL"),
+    ("ddpm", 5, "SIGINT"),
+    ("flow", 7, "SIGTERM"),
 ]
 
 

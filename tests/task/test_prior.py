@@ -72,3 +72,20 @@ def test_densities_are_fitted_on_a_draw_from_all_of_the_training_split(tiny, tmp
     monkeypatch.setattr("vaelab.task.prior.FITTED_ON", 60)
     drawn(run, tmp_path, density="gmm")
     assert fifths(run.data(), "train") == (60, 5)
+
+
+def test_a_trained_diffusion_can_be_asked_for_other_steps_and_others_take_none(tiny, tmp_path):
+    run = tiny("sine", "variant=ddpm", "variant.steps=20")
+    asked = []
+    forward = run.variant.averaged.forward
+    run.variant.averaged.forward = lambda x, time: asked.append(time) or forward(x, time)
+    for steps, taken in ((None, 20), (3, 3), (1000, 1000)):
+        asked.clear()
+        drawn(run, tmp_path / str(steps), steps=steps)
+        assert len(asked) == taken
+    with pytest.raises(UserError, match=r"^task.steps=1001 is more than variant.timesteps=1000[^\n]+$"):
+        drawn(run, tmp_path, steps=1001)
+    with pytest.raises(UserError, match=r"^task.steps must be at least 1, not 0$"):
+        drawn(run, tmp_path, steps=0)
+    with pytest.raises(UserError, match=r"^variant=sine makes an item at once: leave task.steps=null$"):
+        drawn(tiny("sine"), tmp_path, steps=3)

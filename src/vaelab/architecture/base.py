@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from vaelab.architecture.timed import Coded
 from vaelab.errors import UserError
 
 Shape = Sequence[int]
@@ -45,6 +46,10 @@ class Architecture:
     def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         """`(batch, code_size)` → `(batch, *shape)`."""
         raise NotImplementedError
+
+    def field(self, shape: Shape) -> nn.Module:
+        """`(batch, *shape)` and times `(batch,)` in [0, 1] → `(batch, *shape)`: of encoder and decoder, or better."""
+        return Coded(self, shape)
 
 
 def activation(name: str) -> nn.Module:

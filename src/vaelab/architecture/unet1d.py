@@ -1,7 +1,7 @@
 """A residual, dilated 1-D U-Net whose skips are part of the code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, check_layers, check_rank, group_norm, halved_sizes
+from vaelab.architecture.timed import Coded
 from vaelab.errors import UserError
 
 
@@ -44,6 +45,10 @@ class UNet1d(Architecture):
     def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape, code_size)
         return _Expand(self, self._maps(shape), shape[0])
+
+    def field(self, shape: Shape) -> nn.Module:
+        """Without `extremes`: powers of noise, which has no bounds, drown all else."""
+        return Coded(replace(self, extremes=()), shape)
 
     def _check(self, shape: Shape, code: int | None) -> None:
         check_rank(shape, 1, "unet1d", "architecture=resnet2d")

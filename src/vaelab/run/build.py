@@ -108,7 +108,7 @@ def build_variant(
     method = checked_class(config.variant, Method)
     kind = build_kind(config, method, codec, signature)
     architecture, latent = build(config.architecture, Architecture), build(config.latent, Latent)
-    own = latent.dim is None
+    own = latent.dim is None and method.has_latent
     if own:
         latent.dim = architecture.own_code(shape)
     nets = method.nets(architecture, shape, latent, own)

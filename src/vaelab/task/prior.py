@@ -12,7 +12,7 @@ from vaelab.latent.densities import Density, sample_codes
 from vaelab.memory import NUMBER, check_size
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output
-from vaelab.variant.base import ABLE, Decodes, HasCode
+from vaelab.variant.base import ABLE, Decodes, HasCode, Stepwise
 
 FITTED_ON = 10_000
 
@@ -21,18 +21,22 @@ FITTED_ON = 10_000
 class Prior:
     """Draw `n` items. `density=prior` needs only the run; gmm and posterior look at its training data.
 
-    `noise` adds the likelihood's own noise to the decoded means.
+    `noise` adds the likelihood's own noise to the decoded means; `steps` is how many a diffusion model or a flow takes
+    instead of those that it was trained with in mind.
     """
 
     n: int = 64
     seed: int = 0
     density: Density = "prior"
     noise: bool = False
+    steps: int | None = None
 
     def __call__(self, run: Run, out: Output) -> None:
         """Write `samples.npy`, `samples.png` and, of sound, each as wav."""
         variant = run.variant
         check_size(NUMBER * self.n * math.prod(variant.shape), "task.n")
+        if self.steps is not None:
+            self._set_steps(run)
         if isinstance(variant, Decodes):
             codes = self._codes(run)
             x = variant.made(codes, self.seed, noise=self.noise)
@@ -46,6 +50,12 @@ class Prior:
             out.array("codes", codes)
         out.figure("samples", variant.kind.sample_figure(x[:64]))
         out.sounds("sample", variant.kind, x)
+
+    def _set_steps(self, run: Run) -> None:
+        if not isinstance(run.variant, Stepwise):
+            raise UserError(f"variant={run.variant.name} makes an item at once: leave task.steps=null")
+        assert self.steps is not None
+        run.variant.in_steps(self.steps, "task.steps")
 
     def _codes(self, run: Run) -> Tensor:
         return sample_codes(

@@ -117,6 +117,14 @@ class Denoises(HasCode, Protocol):
         """What items whose truth is known say of that doubt."""
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """Makes an item in many steps, and can do with fewer or more."""
+
+    def in_steps(self, steps: int, setting: str) -> None:
+        """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
+
+
 ABLE: Mapping[type, str] = {
     Decodes: "a code that items are made of",
     HasCode: "a code of every item",
@@ -138,12 +146,14 @@ class Method(L.LightningModule):
         monitor: the validation quantity that chooses the best weights where no other is asked for, and whether more
             (`max`) or less (`min`) of it is better.
         course: what is drawn over the training, of what validation and training tell.
+        has_latent: whether the group `latent` says what its codes are.
     """
 
     name: ClassVar[str] = ""
     of: ClassVar[type[Kind]] = Kind
     monitor: ClassVar[tuple[str, str]]
     course: ClassVar[tuple[str, ...]] = ()
+    has_latent: ClassVar[bool] = True
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
@@ -188,6 +198,10 @@ class Method(L.LightningModule):
     def told(self) -> list[str]:
         """The names of what validation tells, without its split."""
         raise NotImplementedError
+
+    def check_data(self, low: float, high: float) -> None:
+        """Refuse encoded data that it cannot model, whose smallest and largest value these are. Raises `UserError`."""
+        self.likelihood.check_support(low, high)
 
     def check_plan(self, total_steps: int) -> None:
         """Refuse what does not fit into a run of so many steps. Raises `UserError`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +15,7 @@ from vaelab.data.module import fair_draw
 from vaelab.errors import UserError
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.samples import compared, energy_distance
+from vaelab.variant.average import averaged_copy, check_ema, move_average
 from vaelab.variant.base import Method, Parts, in_chunks
 
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ class GAN(Method):
         super().__init__(parts)
         if critic_steps < 1:
             raise UserError(f"variant.critic_steps must be at least 1, not {critic_steps}")
-        if not 0 <= ema < 1:
-            raise UserError(f"variant.ema must lie in [0, 1), not {ema}")
+        check_ema(ema)
         if not self.latent.has_prior:
             raise UserError(f"variant={self.name} draws codes from a prior, and latent=point has none: latent=gaussian")
         if not self.likelihood.has_mean:
             raise UserError(f"variant={self.name} makes what a likelihood's mean is: use likelihood=gaussian")
         self.critic_steps, self.ema = critic_steps, ema
-        self.averaged = copy.deepcopy(self.generator).requires_grad_(False)
+        self.averaged = averaged_copy(self.generator)
         self.true: list[Tensor] = []
 
     @classmethod
@@ -74,7 +73,7 @@ class GAN(Method):
         trains_critic = turn < self.critic_steps
         # Once after each of the generator's steps, however many batches a step is made of.
         if turn == 0 and self.global_step and batch_idx % self.trainer.accumulate_grad_batches == 0:
-            self._average(self.global_step // (self.critic_steps + 1))
+            move_average(self.averaged, self.generator, self.global_step // (self.critic_steps + 1), self.ema)
         self.critic.requires_grad_(trains_critic)
         self.generator.requires_grad_(not trains_critic)
         codes = self.latent.prior_sample(len(batch.target)).to(self.device)
@@ -96,13 +95,6 @@ class GAN(Method):
     def generator_loss(self, made: Tensor) -> Tensor:
         """Cross-entropy in nats of made items being taken for true ones (Goodfellow et al. 2014, section 3)."""
         return F.softplus(-self.judged(made)).mean()
-
-    @torch.no_grad()
-    def _average(self, steps: int) -> None:
-        """Move the averaged weights towards those after so many of the generator's steps."""
-        kept = min(self.ema, (steps - 1) / (steps + 9))
-        averaged: list[Tensor] = list(self.averaged.parameters())
-        torch._foreach_lerp_(averaged, list(self.generator.parameters()), 1 - kept)
 
     @override
     def configure_optimizers(self) -> Any:
