@@ -93,6 +93,16 @@ def early_warning(best_epoch: int, epochs: int) -> str | None:
     )
 
 
+def samples_note(metrics: dict[str, float]) -> str | None:
+    """One line on what `sample/…` were measured in and how many items; None where there are none."""
+    if "sample/frechet" not in metrics:
+        return None
+    items, size = (int(metrics[f"sample/{name}"]) for name in ("items", "features"))
+    told = "sample/class_entropy" in metrics
+    which = "of a classifier of the training labels" if told else "that are principal components of the training items"
+    return f"sample/frechet, density and coverage are of {items:,} items against as many test items, in {size} features {which}"
+
+
 def is_beside(name: str) -> bool:
     """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
