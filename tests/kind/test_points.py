@@ -84,7 +84,7 @@ def test_a_small_picture_of_a_point_is_brightest_where_it_lies(grid):
     kind, *_ = grid
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [-2.5, -2.5]])[..., None]
     pictures = kind.drawable(x, None)
-    assert pictures.shape == (4, 1, 24, 24) and 0 <= pictures.min() and pictures.max() <= 1
+    assert pictures.shape == (4, 1, 24, 24) and pictures.min() >= 0 and pictures.max() <= 1
     rows, columns = torch.stack([divmod_of(picture[0]) for picture in pictures]).T
     assert columns[1] > columns[0] > columns[3] == 0 and rows[2] < rows[0] < rows[3] == 23
 

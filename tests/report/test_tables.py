@@ -33,8 +33,11 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
 
 def test_what_samples_are_compared_in_is_told_in_one_line():
     told = {"sample/frechet": 2.0, "sample/items": 1024.0, "sample/features": 64.0}
-    assert "1,024 items against as many test items, in 64 features that are principal comp" in samples_note(told)
-    assert "of a classifier of the training labels" in samples_note(told | {"sample/class_entropy": 1.0})
+    assert (
+        "1,024 items against as many of the test; frechet, density, coverage in 64 features that are princ"
+        in samples_note(told)
+    )
+    assert "64 features of a classifier" in samples_note(told | {"sample/class_entropy": 1.0})
     assert samples_note({"sample/energy_distance": 0.1}) is None
 
 

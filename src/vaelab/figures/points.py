@@ -61,8 +61,9 @@ def point_path(points: ArrayLike) -> Figure:
     """A path `(steps, 2)`, its colour changing on the way."""
     steps = as_array(points)
     drawn, panel = _plane()
-    panel.plot(*steps.T, color=GREY, linewidth=0.8)
-    panel.scatter(*steps.T, c=np.linspace(0, 0.9, len(steps)), cmap="viridis", vmin=0, vmax=1, s=22, zorder=3)
+    x, y = steps.T
+    panel.plot(x, y, color=GREY, linewidth=0.8)
+    panel.scatter(x, y, c=np.linspace(0, 0.9, len(steps)), cmap="viridis", vmin=0, vmax=1, s=22, zorder=3)
     return drawn
 
 
@@ -77,7 +78,8 @@ def _plane() -> tuple[Figure, Axes]:
 def _dots(axes: Axes, points: np.ndarray, colour: str, name: str) -> None:
     # Thousands of points must not become one blot.
     size = float(np.clip(6000 / len(points) ** 0.9, 4, 14))
-    axes.scatter(*points.T, s=size, color=colour, alpha=0.7, linewidths=0, rasterized=True, label=name)
+    x, y = points.T
+    axes.scatter(x, y, s=size, color=colour, alpha=0.7, linewidths=0, rasterized=True, label=name)
 
 
 def _marks(axes: Axes, points: np.ndarray, marker: str, colour: str, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -102,4 +102,4 @@ class Points(Signals):
         return (up.flip(1)[:, :, None] * across[:, None])[:, None]
 
     def _plane(self, x: Tensor) -> Tensor:
-        return cast("Tensor", self.codec.decode(x)).flatten(1)
+        return self.codec.decode(x).flatten(1)

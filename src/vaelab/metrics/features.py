@@ -40,7 +40,8 @@ class Features(Protocol):
 class Components:
     """The leading principal components of the training items `(n, *shape)`, at most 64."""
 
-    classes, accuracy = 0, None
+    classes = 0
+    accuracy: float | None = None
 
     def __init__(self, train: Tensor, seed: int) -> None:
         self.pca = fitted_pca(train, COMPONENTS, seed)
@@ -63,10 +64,10 @@ class Classifier:
     """
 
     size = HIDDEN
+    accuracy: float | None = None
 
     def __init__(self, train: Tensor, label: Tensor, classes: int, seed: int) -> None:
         self.components, self.classes = Components(train, seed), classes
-        self.accuracy: float | None = None
         seen = self.components(train).float()
         with seeded(stream_seed("features", seed)):
             self.hidden = nn.Sequential(nn.Linear(seen.shape[1], HIDDEN), nn.ReLU())

@@ -98,9 +98,10 @@ def samples_note(metrics: dict[str, float]) -> str | None:
     if "sample/frechet" not in metrics:
         return None
     items, size = (int(metrics[f"sample/{name}"]) for name in ("items", "features"))
-    told = "sample/class_entropy" in metrics
-    which = "of a classifier of the training labels" if told else "that are principal components of the training items"
-    return f"sample/frechet, density and coverage are of {items:,} items against as many test items, in {size} features {which}"
+    which = "of a classifier of the classes" if "sample/class_entropy" in metrics else "that are principal components"
+    return (
+        f"sample/…: {items:,} items against as many of the test; frechet, density, coverage in {size} features {which}"
+    )
 
 
 def is_beside(name: str) -> bool:
