@@ -42,7 +42,7 @@ def point_scatter(
         good = (apart.min(1) < NEAR * std).mean()
         title(panel, f"{found.sum()} of {len(centres)} modes, {100 * good:.1f} % within {NEAR} standard deviations")
     if len(panel.collections) + len(panel.lines) > 1:
-        legend_beside(panel, markerscale=1.5)
+        legend_beside(panel)
     return drawn
 
 
@@ -53,7 +53,7 @@ def point_pairs(originals: ArrayLike, reconstructions: ArrayLike) -> Figure:
     panel.plot(*np.stack([start, end]).transpose(2, 0, 1), color=GREY, linewidth=0.5)
     _dots(panel, start, GREEN, "original")
     _dots(panel, end, RED, "reconstruction")
-    legend_beside(panel, markerscale=1.5)
+    legend_beside(panel)
     return drawn
 
 
