@@ -12,7 +12,8 @@ from vaelab.metrics.baseline import fitted_pca
 from vaelab.seeding import generator, seeded, stream_seed
 
 COMPONENTS, HIDDEN = 64, 32
-STEPS, BATCH, RATE = 150, 128, 0.01  # of the classifier
+BATCH, RATE = 128, 0.01  # of the classifier
+LEAST_STEPS, ROUNDS = 150, 15  # of it: enough for few items, and how often many are gone through
 # With fewer items of a class, on average, a classifier learns the items.
 FEWEST = 5
 
@@ -79,7 +80,8 @@ class Classifier:
     def _fit(self, seen: Tensor, label: Tensor, seed: int) -> None:
         net = nn.Sequential(self.hidden, self.head)
         optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, fused=True)
-        drawn = torch.randint(len(seen), (STEPS, BATCH), generator=generator("features", seed, 1))
+        steps = max(LEAST_STEPS, ROUNDS * len(seen) // BATCH)
+        drawn = torch.randint(len(seen), (steps, BATCH), generator=generator("features", seed, 1))
         for rows in drawn:
             loss = F.cross_entropy(net(seen[rows]), label[rows])
             optimizer.zero_grad()
