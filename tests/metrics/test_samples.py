@@ -189,3 +189,11 @@ def test_what_needs_more_items_than_there_are_is_left_out(two, n, names):
 
 def test_of_test_items_that_are_all_training_items_there_is_no_ratio(two):
     assert "nearest_ratio" not in Reference(two(20, 0), two(20, 0), Plain()).measures(two(20, 1))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_of_items_that_are_no_numbers_nothing_is_told(reference, two, value):
+    x = two(300, 2)
+    x[7, 1] = value
+    assert reference.measures(x) == {}
+    assert all(math.isfinite(value) for value in reference.measures(1e18 * two(300, 2)).values())

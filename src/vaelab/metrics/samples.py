@@ -43,17 +43,20 @@ class Reference:
     def measures(self, x: Tensor) -> dict[str, float]:
         """Of items `(n, *shape)`, as many as there are true ones, by name; what needs more of them is left out.
 
+        Of items that are no numbers nothing is told.
+
         `nearest_ratio` is their mean distance to the nearest training item over that of the test items: well below
         one they are copies, or smoother than true ones.
         """
         told = self.lot_measures(x)
-        if self.nearest > 0:
+        if told and self.nearest > 0:
             told["nearest_ratio"] = nearest_distance(x[:SEEN], self.train) / self.nearest
         return told
 
     def lot_measures(self, x: Tensor) -> dict[str, float]:
         """As `measures`, but for the training items: what training items themselves can be measured by."""
-        seen = self.features(x)
+        if not x.isfinite().all() or not (seen := self.features(x)).isfinite().all():
+            return {}
         told = {"energy_distance": energy_distance(x, self.true, self.among)}
         if min(len(x), len(self.true)) > 1:
             told["frechet"] = frechet_distance(seen, self.seen)
