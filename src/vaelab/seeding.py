@@ -27,6 +27,7 @@ Purpose = Literal[
     "observation",  # x of a code
     "baselines",  # what a model stands beside
     "solver",  # where a method of theirs begins
+    "features",  # the net that new items are compared in
     "reference",  # posteriors that stand for the aggregate
     "measures",  # halves, forests and batches of a measure
 ]

@@ -24,6 +24,7 @@ OWN = {
         "channel/gmm/delay_spread_ks",
         "channel/baseline/independent_delay_spread_ks",
     ),
+    "mixture": ("point/modes", "point/high_quality", "point/baseline/gaussian_modes", "point/ceiling/train_modes"),
     "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
@@ -35,6 +36,7 @@ ALWAYS = ("objective", "log_likelihood", "error")
 BASE = (*ALWAYS, "elbo", "kl", "bits_per_dim", "active_units")
 TOLD = dict.fromkeys(OWN, BASE) | dict.fromkeys(DENOISERS, ALWAYS)
 FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
+FIGURES["mixture"] |= {"points"}
 FIGURES |= {key: {"recovered", "spectra", "training"} for key in DENOISERS}
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap")
 PANEL = tuple(f"{part}_at_{end}" for part in PARTS for end in ("least", "most"))
@@ -151,6 +153,7 @@ FILES = {
         "audio",
         ["dataset=audio_folder", "dataset.root={files}/recordings", "dataset.chunk_seconds=0.25"],
     ),
+    "stacked_digits": ("digits", ["dataset=stacked_digits", "dataset.items=300", "variant=vae"]),
     "fashion_mnist": ("mnist", ["dataset=fashion_mnist", "dataset.root={files}/idx"]),
     "image_table": (
         "images",

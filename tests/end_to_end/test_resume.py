@@ -111,7 +111,7 @@ def seconds(run):
 
 
 def numbers(run):
-    timings = ("fit_seconds", "steps_per_second")
+    timings = ("fit_seconds", "steps_per_second", "sample/per_second")
     return {k: v for k, v in json.loads((run / "metrics.json").read_text()).items() if k not in timings}
 
 

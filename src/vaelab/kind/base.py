@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vaelab.codec.base import Codec
     from vaelab.data.items import Signature
     from vaelab.data.module import DataModule
+    from vaelab.metrics.features import Features
 
 # Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
 BASELINE_ITEMS = 5000
@@ -155,6 +156,18 @@ class Kind:
     def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:
         """What `sample_measures` stand beside."""
         return {}
+
+    def features(self, data: DataModule) -> Features:
+        """What new items of any method are compared in: fitted on training items alone, once for the same data."""
+        return data.once(("features", self.name, self.seed), lambda: self._fitted_features(data))
+
+    def _fitted_features(self, data: DataModule) -> Features:
+        from vaelab.metrics.features import fitted_features
+        from vaelab.metrics.samples import affordable
+
+        n = min(BASELINE_ITEMS, affordable(data.batch("train", 1).target.shape[1:]))
+        train, test = data.batch("train", n), data.batch("test", n)
+        return fitted_features(train.target, train.label, test.target, test.label, self.seed)
 
     def quick_sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         """As `quick_measures`, of new items."""

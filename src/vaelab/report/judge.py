@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from torch import Tensor
 from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
-from vaelab.metrics.samples import compared, energy_distance
+from vaelab.metrics.samples import Reference, affordable, compared
 from vaelab.variant.base import HasCode, Method
 
 if TYPE_CHECKING:
@@ -83,25 +84,34 @@ def _sample_measures(
 
 
 def distance_measures(method: Method, data: DataModule) -> dict[str, float]:
-    """How far new items of any method and kind are from test items, encoded, by the energy distance.
+    """How new items of any method and kind compare with as many test items, all encoded, and how fast they are made.
 
-    Beside it are draws from the one Gaussian with the training items' mean and covariance, and training items.
+    Beside them are draws from the one Gaussian with the training items' mean and covariance, and training items.
     """
     if not method.has_samples:
         return {}
-    n = compared(method.shape)
-    true = data.batch("test", n).target
+    reference, beside = data.once(("samples", method.kind.name, method.seed), lambda: _reference(method, data))
+    began = time.perf_counter()
+    made = method.sample(len(reference.true), method.seed)
+    speed = len(made) / max(time.perf_counter() - began, 1e-9)
+    told = reference.measures(made) | {"per_second": speed, "items": float(len(made))}
+    return {f"sample/{name}": value for name, value in told.items()} | beside
 
-    def beside() -> dict[str, float]:
-        train = data.batch("train", n).target
-        gaussian = energy_distance(gaussian_samples(train, len(true), method.seed), true)
-        return {
-            "sample/baseline/gaussian_energy_distance": gaussian,
-            "sample/ceiling/train_energy_distance": energy_distance(train, true),
-        }
 
-    distance = energy_distance(method.sample(len(true), method.seed), true)
-    return {"sample/energy_distance": distance} | data.once(("energy distance", method.seed), beside)
+def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, float]]:
+    """What new items are held against, and what they stand beside."""
+    n, features = compared(method.shape), method.kind.features(data)
+    true, train = data.batch("test", n).target, data.batch("train", n).target
+    reference = Reference(true, data.batch("train", affordable(method.shape)).target, features)
+    gaussian = reference.measures(gaussian_samples(train, len(true), method.seed))
+    # The first so many of a draw are a fair draw, too.
+    again = reference.lot_measures(train[: len(true)])
+    beside = {f"sample/baseline/gaussian_{name}": value for name, value in gaussian.items()}
+    beside |= {f"sample/ceiling/train_{name}": value for name, value in again.items()}
+    beside["sample/features"] = float(features.size)
+    if features.accuracy is not None:
+        beside["sample/classifier_accuracy"] = features.accuracy
+    return reference, beside
 
 
 def _samplers(method: Method, train: Callable[[], Codes] | None) -> dict[str, Callable[[int], Tensor]]:

@@ -93,6 +93,17 @@ def early_warning(best_epoch: int, epochs: int) -> str | None:
     )
 
 
+def samples_note(metrics: dict[str, float]) -> str | None:
+    """One line on what `sample/…` were measured in and how many items; None where there are none."""
+    if "sample/frechet" not in metrics:
+        return None
+    items, size = (int(metrics[f"sample/{name}"]) for name in ("items", "features"))
+    which = "of a classifier of the classes" if "sample/class_entropy" in metrics else "that are principal components"
+    return (
+        f"sample/…: {items:,} items against as many of the test; frechet, density, coverage in {size} features {which}"
+    )
+
+
 def is_beside(name: str) -> bool:
     """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
