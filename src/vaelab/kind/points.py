@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import Examined, Model
 from vaelab.kind.signals import Signals
@@ -39,7 +40,8 @@ class Points(Signals):
     samples: ClassVar[int] = 2500  # as in Lin et al. 2018
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return super().fits(signature) and signature.raw_shape == (2, 1) and signature.sample_rate is None
 
     @property
@@ -53,10 +55,12 @@ class Points(Signals):
 
     # Measures -----------------------------------------------------------------------------------------------------
 
-    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         return self._mode_measures(self.codec.decode(x))
 
-    def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:
         return data.once(("points", self.seed), lambda: self._beside(data))
 
     def _beside(self, data: DataModule) -> dict[str, float]:
@@ -74,7 +78,8 @@ class Points(Signals):
 
     # Figures ------------------------------------------------------------------------------------------------------
 
-    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+    @override
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.points import point_pairs
 
         return {"reconstructions": point_pairs(self._plane(examined.x), self._plane(examined.reconstruction))}
@@ -85,12 +90,14 @@ class Points(Signals):
 
         return {"points": point_scatter(self._plane(x), self._plane(true), *(self.truth or ()))}
 
-    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def sample_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.points import point_scatter
 
         return point_scatter(self._plane(x))
 
-    def path_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def path_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.points import point_path
 
         return point_path(self._plane(x))

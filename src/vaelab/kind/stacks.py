@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import BASELINE_ITEMS
 from vaelab.kind.pictures import Pictures
@@ -28,7 +29,8 @@ class Stacks(Pictures):
     samples: ClassVar[int] = 26_000  # as in Lin et al. 2018, section 4.2
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return super().fits(signature) and "stacked" in signature.facts
 
     def _fitted_features(self, data: DataModule) -> Features:
@@ -44,13 +46,15 @@ class Stacks(Pictures):
         one = Classifier(*each("train"), classes, self.seed).measured(*each("test"))
         return Stacked(one, channels)
 
-    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.modes import spread
 
         features = self.features(data)
         return spread(features.told(x), features.classes)
 
-    def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:
         return data.once(("stacks", self.seed), lambda: self._beside(data))
 
     def _beside(self, data: DataModule) -> dict[str, float]:
