@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import pkgutil
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -32,7 +31,10 @@ from vaelab.objective.base import Objective
 from vaelab.optimizer.base import MakeOptimizer
 from vaelab.run.trust import offered
 from vaelab.variant.base import Method, Parts
+from vaelab.variant.checks import check_method, check_nets
 
+# Of a dataset without one.
+CODEC = "codec: {_target_: vaelab.codec.signal.SignalCodec}"
 # Threads for each core: with more they only wait for one another.
 MOST_THREADS = 4
 # Of the settings of `dataset` those that say how items are served.
@@ -47,7 +49,9 @@ def build_source(config: DictConfig) -> Source:
 
 
 def build_codec(config: DictConfig) -> Codec:
-    """The codec of `config.dataset`, not fitted yet."""
+    """The codec of `config.dataset`, not fitted yet. Raises `UserError` where it names none."""
+    if "codec" not in config.dataset:
+        raise UserError(f"dataset has no codec: its entry must name one, such as {CODEC}; codec.base lists them")
     return build(config.dataset.codec, Codec)
 
 
@@ -112,6 +116,7 @@ def build_variant(
     if own:
         latent.dim = architecture.own_code(shape)
     nets = method.nets(architecture, shape, latent, own)
+    check_nets(nets, f"variant._target_={config.variant._target_}")
     weights = count_weights(*nets.values())
     check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
     if weights > LARGE:
@@ -130,6 +135,7 @@ def build_variant(
         seed=config.seed,
     )
     variant = build(config.variant, Method, parts)
+    check_method(variant)
     # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
     return variant.to(memory_format=torch.channels_last)
 
@@ -141,6 +147,9 @@ def build_kind(config: DictConfig, method: type[Method], codec: Codec, signature
         UserError: if the data are of another kind, or the method is for another.
     """
     if "_target_" in config.get("kind", {}):
+        named = checked_class(config.kind, Kind)
+        if not (named.name and named.what and named.prefix):
+            raise UserError(f"kind._target_={config.kind._target_} needs a name, what it is for, and a prefix")
         kind = build(config.kind, Kind, codec, signature, config.seed)
         if not isinstance(kind, method.of):
             raise UserError(
@@ -163,10 +172,11 @@ def most_particular(signature: Signature) -> type[Kind]:
     Raises:
         UserError: if there is none, or none of several is.
     """
-    fitting = [kind for kind in map(pkgutil.resolve_name, sorted(offered()["kind"])) if kind.fits(signature)]
+    entries = [OmegaConf.create({"kind": {"_target_": name}}).kind for name in sorted(offered()["kind"])]
+    fitting = [kind for kind in (checked_class(entry, Kind) for entry in entries) if kind.fits(signature)]
     for kind in fitting:
         if all(issubclass(kind, other) for other in fitting):
-            return cast("type[Kind]", kind)
+            return kind
     names = ", ".join(f"kind={kind.name}" for kind in fitting)
     raise UserError(f"these {signature.kind}s are of {names or 'no kind that there is'}: choose one with kind=…")
 
@@ -175,9 +185,14 @@ def _tried(optimizer: DictConfig) -> Any:
     """The optimizer's settings, bound, and refused now rather than when the run directory is already taken."""
     optimize = bind(optimizer, MakeOptimizer)
     try:
-        optimize([torch.nn.Parameter(torch.zeros(1, device="cpu"))], 1)
+        made = optimize([torch.nn.Parameter(torch.zeros(1, device="cpu"))], 1)
     except ValueError as error:
         raise UserError(f"optimizer: {error}: give one inside its range") from error
+    if not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], torch.optim.Optimizer):
+        raise UserError(
+            f"optimizer._target_={optimizer._target_} gives {type(made).__name__}: "
+            "return a vaelab.optimizer.base.Optimization of an optimizer and a schedule or None"
+        )
     return optimize
 
 

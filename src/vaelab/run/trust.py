@@ -94,7 +94,11 @@ def offered() -> Mapping[str, frozenset[str]]:
     """The targets of vaelab's own entries by their place in the configuration, such as `dataset.codec`."""
     found: dict[str, set[str]] = defaultdict(set)
     for file in config_dir().glob("*/*.yaml"):
-        for place, node in _nodes(yaml.safe_load(file.read_text(encoding="utf-8")), file.parent.name):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+        for place, node in _nodes(content, file.parent.name):
             if "_target_" in node:
                 found[place].add(node["_target_"])
     return {place: frozenset(targets) for place, targets in found.items()}

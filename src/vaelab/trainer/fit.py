@@ -22,6 +22,7 @@ from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
 from vaelab.run.state import last_checkpoint
 from vaelab.variant.base import Method
+from vaelab.variant.checks import STEP, told_of_step
 
 
 def fit(trainer: L.Trainer, variant: Method, data: DataModule, run: Opened) -> float:
@@ -32,7 +33,7 @@ def fit(trainer: L.Trainer, variant: Method, data: DataModule, run: Opened) -> f
         UserError: if the checkpoint does not fit, or is of a later epoch than the last that is asked for.
     """
     last = last_checkpoint(run.directory) if run.config.resume else None
-    with _end_told(trainer, run.directory), _misfit_told(trainer, last):
+    with _end_told(trainer, variant, run.directory), _misfit_told(trainer, last):
         trainer.fit(variant, datamodule=data, ckpt_path=last, weights_only=True)
     # Nothing may have been left to train.
     keep_changes(run)
@@ -41,12 +42,18 @@ def fit(trainer: L.Trainer, variant: Method, data: DataModule, run: Opened) -> f
 
 
 @contextmanager
-def _end_told(trainer: L.Trainer, directory: Path) -> Iterator[None]:
-    """Tell an end by a signal with the way to go on, and one that Lightning refuses to train up to."""
+def _end_told(trainer: L.Trainer, variant: Method, directory: Path) -> Iterator[None]:
+    """Tell an end by a signal with the way to go on, what Lightning refuses, and a step without a loss."""
     try:
         yield
+    except (TypeError, ValueError, AttributeError) as error:
+        if (mistake := told_of_step(error, variant)) is None:
+            raise
+        raise mistake from error
     except MisconfigurationException as error:
         reason = " ".join(str(error).split())
+        if "`training_step` must return" in reason:
+            raise UserError(f"variant={variant.name}: {STEP}") from error
         raise UserError(f"{reason} Give more" if "max_epochs=" in reason else reason) from error
     except SystemExit:
         stopped_by = trainer.checkpoint_callback.stopped_by  # type: ignore[union-attr]

@@ -25,6 +25,7 @@ from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
 from vaelab.run.processes import check_processes, keep_to_this_machine
 from vaelab.variant.base import Method
+from vaelab.variant.checks import Checked
 
 # What vaelab does in its own way, and a user may still ask Lightning for.
 QUIET = {"enable_model_summary": False, "enable_progress_bar": False, "num_sanity_val_steps": 0}
@@ -60,6 +61,7 @@ def callbacks_of(run: Opened, data: DataModule, variant: Method, max_time: Any) 
     config = run.config
     monitor, mode = chosen = choose_monitor(config, variant)
     yield _timer(max_time)
+    yield Checked(monitor)
     yield History()
     yield Board(data, config.report.every_epochs, config.report.figures is not False)
     yield TrainingBar()

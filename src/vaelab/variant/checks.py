@@ -1,0 +1,125 @@
+"""What a method must be, beyond the names of its methods: told before it is trained, and after its first epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from vaelab.errors import UserError
+from vaelab.variant.base import Method
+
+STEP = "step must return a loss, a scalar tensor with a gradient, and a dict of scalar tensors to be logged"
+
+
+def check_nets(nets: Any, where: str) -> None:
+    """Refuse what does not make nets by their names.
+
+    Raises:
+        UserError: naming the method.
+    """
+    if not isinstance(nets, Mapping) or not all(map(_makes, nets.values())):
+        raise UserError(
+            f"{where}: nets must return a dict, each name with a function that makes its net, such as "
+            "{'decoder': partial(architecture.decoder, shape, latent.code_size)}"
+        )
+
+
+def _makes(net: Callable[[], nn.Module]) -> bool:
+    return callable(net) and not isinstance(net, nn.Module)
+
+
+def check_method(method: Method) -> None:
+    """Refuse a method that has nothing to train, or does not say what chooses its best weights, or has no samples.
+
+    Raises:
+        UserError: naming the method and what it lacks.
+    """
+    where = f"variant._target_={type(method).__module__}.{type(method).__qualname__}"
+    if not method.name:
+        raise UserError(f"{where} needs a name, that of its entry")
+    told = method.told()
+    if not isinstance(told, list | tuple) or not all(isinstance(name, str) for name in told):
+        raise UserError(f"{where}: told must return a list of names, such as ['error'], not {type(told).__name__}")
+    monitor = getattr(method, "monitor", None)
+    if not isinstance(monitor, tuple) or len(monitor) != 2 or monitor[1] not in ("min", "max"):
+        raise UserError(f"{where} needs monitor = (NAME, 'min' or 'max'), such as ('val/error', 'min')")
+    known = [f"val/{name}" for name in told]
+    if monitor[0] not in known:
+        raise UserError(f"{where}: monitor {monitor[0]} is not what told tells: {', '.join(known) or 'nothing'}")
+    if type(method).sample is Method.sample and method.has_samples:
+        raise UserError(f"{where} has no sample(n, seed): write it, or let has_samples be False")
+    if not any(weights.requires_grad for weights in method.parameters()):
+        raise UserError(f"{where} has nothing to train: give it a net, or an nn.Parameter")
+
+
+def check_samples(method: Method) -> None:
+    """Refuse new items that are not as `Method.sample` says.
+
+    Raises:
+        UserError: naming what they must be.
+    """
+    if not method.has_samples:
+        return
+    # As they are asked for outside of a validation.
+    with torch.inference_mode(False), torch.enable_grad():
+        x: Any = method.sample(2, method.seed)
+    want = (2, *method.shape)
+    if not isinstance(x, Tensor) or tuple(x.shape) != want or x.dtype != torch.float32 or x.device.type != "cpu":
+        given = f"{tuple(x.shape)}, {x.dtype}, {x.device}" if isinstance(x, Tensor) else type(x).__name__
+        raise UserError(f"variant={method.name}: sample(2, seed) gives {given}: it must be {want}, torch.float32, cpu")
+    if x.requires_grad:
+        raise UserError(f"variant={method.name}: sample has a gradient: write @torch.inference_mode() above it")
+
+
+def _name(module: L.LightningModule) -> str:
+    return str(getattr(module, "name", type(module).__name__))
+
+
+class Checked(L.Callback):
+    """Holds what a method gives against what it should be: each loss, and after the first validation all the rest."""
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        self.begun = self.validated = False
+
+    @override
+    def on_before_backward(self, trainer: L.Trainer, module: L.LightningModule, loss: Tensor) -> None:
+        """A loss, and the terms of the first step."""
+        if loss.ndim or not loss.requires_grad:
+            given = f"of shape {tuple(loss.shape)}" if loss.ndim else "without a gradient"
+            raise UserError(f"variant={_name(module)}: a loss {given}: {STEP}")
+        if not self.begun:
+            self.begun = True
+            assert isinstance(module, Method)
+            for name, terms in module.recent.items():
+                if terms[-1].ndim:
+                    raise UserError(f"variant={_name(module)}: {name} of shape {tuple(terms[-1].shape)}: {STEP}")
+
+    @override
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """What validation tells, and new items."""
+        if self.validated:
+            return
+        self.validated = True
+        assert isinstance(module, Method)
+        if self.monitor not in trainer.callback_metrics:
+            raise UserError(
+                f"variant={module.name}: validation tells no {self.monitor}, which chooses the best weights: "
+                f"self.log('{self.monitor}', …) in validation_step, or at the end of the epoch"
+            )
+        check_samples(module)
+
+
+def told_of_step(error: Exception, method: Method) -> UserError | None:
+    """What is to be told of an error, where it is of what `step` returned and not of what it did; else None."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or last.tb_frame.f_code is not Method.training_step.__code__:
+        return None
+    return UserError(f"variant={method.name}: {STEP} ({error})")
