@@ -162,9 +162,9 @@ def check_methods(found: type, interface: type, where: str) -> None:
             words = f"{name}{_words_of(asked, name)}"
             raise UserError(f"{where} has no {words}: {interface.__module__} says what it does")
     for name, asked in vars(interface).items():
-        own = inspect.getattr_static(found, name)
-        if (name.startswith("_") and name != "__call__") or own is asked:
+        if (name.startswith("_") and name != "__call__") or _inherited(found, interface, name):
             continue
+        own = inspect.getattr_static(found, name)
         if isinstance(asked, classmethod) and not isinstance(own, classmethod | staticmethod):
             raise UserError(f"{where}: {name} is asked of the class: write @classmethod above it")
         if isinstance(asked, classmethod) or inspect.isfunction(asked):

@@ -145,17 +145,40 @@ class Kind:
 
     Arrays of items are encoded, `(n, *shape)`, unless it says otherwise; `codec` gives back the user's units. Measures
     are flat, name → number; a baseline's name begins with `baseline/`, a ceiling's with `ceiling/`. A new kind says
-    which data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn:
+    which data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn::
+
+        # mykinds.py
+        from matplotlib.figure import Figure
+
+        from vaelab.kind.signals import Signals
+
 
         class Heartbeats(Signals):
             name, what, prefix = "heartbeats", "heartbeats", "heart"
+            samples = 100
 
             @classmethod
             def fits(cls, signature):
                 return super().fits(signature) and "beats_per_minute" in signature.facts
 
-    With an entry `configs/kind/heartbeats.yaml` it is chosen for such data by itself: of all kinds that fit, the one
-    that is derived from the others.
+            def sample_measures(self, x, item, data):
+                return {"energy": float(self.codec.decode(x).square().mean())}
+
+            def sample_baselines(self, item, data):
+                return {"ceiling/energy": float(self.codec.decode(data.rows(item).x).square().mean())}
+
+            def sample_figure(self, x):
+                figure = Figure()
+                figure.subplots().plot(self.codec.decode(x)[:8, 0].T)
+                return figure
+
+        # mine/kind/heartbeats.yaml
+        _target_: mykinds.Heartbeats
+
+    With an entry `configs/kind/heartbeats.yaml`, `_target_: vaelab.kind.heartbeats.Heartbeats`, it is chosen for such
+    data by itself: of all kinds that fit, the one that is derived from the others. One in a folder of your own
+    (`mine/kind/heartbeats.yaml`) is chosen by `kind=heartbeats`. Figures are made by `matplotlib.figure.Figure`.
+    `data.rows(item)` are encoded items, `data.factors(item)` what is known of them, `data.batch("train", n)` others.
 
     Attributes:
         name: of the entry in the group `kind`.

@@ -132,6 +132,57 @@ class Method(L.LightningModule):
     entry `configs/variant/mine.yaml` it is trained, resumed, measured and drawn as the others are. What more it can do
     it says by the methods of `Decodes`, `HasCode` or `HasDensity`, and has the tasks that ask for them.
 
+    One of your own, and its entry of the group. What `nets` names are attributes; what they need not be is an
+    architecture's: `nets` may return `{}`, and `__init__` make an `nn.Parameter`. Settings are those of `__init__`, by
+    name alone::
+
+        # mymethods.py
+        from functools import partial
+
+        import torch
+
+        from vaelab.variant.base import Method
+
+
+        class Autoencoder(Method):
+            name = "autoencoder"
+            monitor = ("val/error", "min")
+            course = ("loss", "error")
+
+            def __init__(self, parts, *, spread: float = 1.0):
+                super().__init__(parts)
+                self.spread = spread
+
+            @classmethod
+            def nets(cls, architecture, shape, latent, own_code):
+                return {
+                    "encoder": partial(architecture.encoder, shape, 1, latent.code_size),
+                    "decoder": partial(architecture.decoder, shape, latent.code_size),
+                }
+
+            def step(self, batch, batch_idx):
+                loss = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                return loss, {"loss": loss}
+
+            def told(self):
+                return ["error"]
+
+            def validation_step(self, batch, batch_idx):
+                error = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                self.log(f"{'test' if self.trainer.testing else 'val'}/error", error, batch_size=len(batch.x))
+
+            @torch.inference_mode()
+            def sample(self, n, seed):
+                codes = torch.randn(n, self.latent.code_size, generator=torch.Generator().manual_seed(seed))
+                return self.decoder(self.spread * codes.to(self.device)).cpu()
+
+        # mine/variant/autoencoder.yaml
+        _target_: mymethods.Autoencoder
+        spread: 1.0
+
+    Its losses may be averaged as they like; whatever is told of validation is logged as `val/NAME`, and that of the
+    test, which takes the same steps, as `test/NAME`.
+
     Attributes:
         name: of the entry in the group `variant`.
         of: the kind of signal that it is for.
