@@ -123,7 +123,7 @@ CHECKS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def _checked(method: Callable[..., Any], check: tuple[str, Callable[[Any], Any]]) -> Callable[..., Any]:
+def _checked(method: Callable[..., Any], name: str, check: tuple[str, Callable[[Any], Any]]) -> Callable[..., Any]:
     """A method whose result is held against what it must be; it raises `UserError` where it is anything else."""
     words, taken = check
 
@@ -133,9 +133,7 @@ def _checked(method: Callable[..., Any], check: tuple[str, Callable[[Any], Any]]
         try:
             return taken(given)
         except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise UserError(
-                f"kind={self.name}: {method.__name__} gives {type(given).__name__}: it must be {words}"
-            ) from error
+            raise UserError(f"kind={self.name}: {name} gives {type(given).__name__}: it must be {words}") from error
 
     return checked
 
@@ -207,7 +205,7 @@ class Kind:
         super().__init_subclass__()
         for name, check in CHECKS.items():
             if name in vars(cls):
-                setattr(cls, name, _checked(vars(cls)[name], check))
+                setattr(cls, name, _checked(vars(cls)[name], name, check))
 
     def __init__(self, codec: Codec, signature: Signature, seed: int = 0) -> None:
         if not self.fits(signature):

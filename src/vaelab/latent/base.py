@@ -3,7 +3,7 @@
 A family has `dim` latent dimensions. The encoder gives `heads · dim` numbers an item, laid out head by head; the
 decoder takes a code of `code_size` numbers. `posterior(params)` gives a posterior whose `kl()` is in nats.
 
-A family of your own, and its entry of the group. The posterior is a dataclass of tensors alone, each with a row for an
+A family of your own, and its entry of the group. A posterior is a dataclass of tensors alone, each with a row for each
 item, so that items can be taken out of it::
 
     # mylatents.py
@@ -13,34 +13,21 @@ item, so that items can be taken out of it::
 
     import torch
 
-    from vaelab.latent.base import repeated
-    from vaelab.latent.gaussian import GaussianLatent
+    from vaelab.latent.gaussian import GaussianLatent, GaussianPosterior
 
-
-    @dataclass(frozen=True)
-    class Sharp:
-        mean: torch.Tensor
-
-        def sample(self, draws=1):
-            mean = repeated(draws, self.mean)[0]
-            return mean + 0.1 * torch.randn_like(mean)
-
-        def kl(self):
-            return 0.5 * (self.mean.square() + 0.01 - 1) - math.log(0.1)
-
-        def log_density(self, code):
-            return -0.5 * ((code - self.mean) / 0.1) ** 2 - math.log(0.1 * math.sqrt(2 * math.pi))
 
     @dataclass
-    class SharpLatent(GaussianLatent):
+    class OneWidth(GaussianLatent):
         heads: ClassVar[int] = 1
+        width: float = 0.1
 
         def posterior(self, params):
-            return Sharp(params)
+            return GaussianPosterior(params, torch.full_like(params, 2 * math.log(self.width)))
 
-    # mine/latent/sharp.yaml
-    _target_: mylatents.SharpLatent
+    # mine/latent/one_width.yaml
+    _target_: mylatents.OneWidth
     dim: 4
+    width: 0.1
 
 One that is derived from `Latent` itself brings `prior_sample`, `prior_log_density` and `log_ratio` as well, or says
 `has_prior = False`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -117,9 +118,9 @@ class Checked(L.Callback):
 
 def told_of_step(error: Exception, method: Method) -> UserError | None:
     """What is to be told of an error, where it is of what `step` returned and not of what it did; else None."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    if last is None or last.tb_frame.f_code is not Method.training_step.__code__:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # What is no pair may be unpacked by a function of torch's.
+    ours = [frame for frame in frames if not str(frame.f_globals.get("__name__")).startswith("torch.")]
+    if not ours or ours[-1].f_code is not Method.training_step.__code__:
         return None
     return UserError(f"variant={method.name}: {STEP} ({error})")
