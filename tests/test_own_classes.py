@@ -14,19 +14,30 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vaelab.architecture.base import Architecture
+from vaelab.architecture.mlp import MLP
 from vaelab.cli import of_own_module, register_resolvers
 from vaelab.config import build, check_methods, config_dir
 from vaelab.data.items import Items, check_items
 from vaelab.dataset.base import Source
 from vaelab.errors import UserError
 from vaelab.kind.signals import Signals
+from vaelab.latent.gaussian import GaussianLatent
 from vaelab.likelihood.base import Likelihood
+from vaelab.likelihood.gaussian import Gaussian
 from vaelab.run.build import build_codec, build_data, build_variant
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output, Task
 from vaelab.trainer.fit import _end_told
 from vaelab.variant.base import Method
-from vaelab.variant.checks import Checked, check_method, check_nets, check_samples
+from vaelab.variant.checks import (
+    Checked,
+    check_architecture,
+    check_begun,
+    check_likelihood,
+    check_method,
+    check_nets,
+    check_samples,
+)
 
 GROUPS = (
     *("dataset", "codec", "architecture", "latent", "likelihood", "objective", "beta_schedule", "optimizer"),
@@ -38,13 +49,11 @@ SMALL = ["variant=vae", "latent=gaussian", "latent.dim=2", "dataset.waves=60", "
 def example(group):
     """The python file, its name, the entry and its path, as the interface of a group shows them."""
     module = importlib.import_module(f"vaelab.{group}.base")
-    texts = [
-        module.__doc__,
-        *(vars(found).get("__doc__") for found in vars(module).values() if isinstance(found, type)),
-    ]
-    blocks = (re.search(r"^( +)# (my\w+)\.py\n(.*?)^\1# ((?:in )?mine/\S+)\n((?:\1.*\n)+)", text or "", re.M | re.S)
-              for text in texts)  # fmt: skip
-    _, name, code, entry, settings = next(filter(None, blocks)).groups()
+    own = [found for found in vars(module).values() if getattr(found, "__module__", "") == module.__name__]
+    texts = [module.__doc__, *(vars(found).get("__doc__") for found in own if isinstance(found, type))]
+    form = r"^( +)# (my\w+)\.py\n(.*?)^\1# ((?:in )?mine/\S+)\n((?:\1[^\n]*\n)+)"
+    shown = (re.search(form, text or "", re.M | re.S) for text in texts)
+    _, name, code, entry, settings = next(filter(None, shown)).groups()
     return name, textwrap.dedent(code), entry.removeprefix("in "), textwrap.dedent(settings)
 
 
@@ -137,8 +146,12 @@ def parts(configure, monkeypatch):
     from vaelab.run import build as module
 
     given = []
-    monkeypatch.setattr(module, "build", lambda node, interface, *args, **kw: given.extend(args) or real(node, interface, *args, **kw))  # fmt: skip  # noqa: E501
-    real = build
+
+    def kept(node, interface, *args, **named):
+        given.extend(args)
+        return build(node, interface, *args, **named)
+
+    monkeypatch.setattr(module, "build", kept)
     built(configure("sine", "variant=vae", "latent=gaussian"))
     return given[-1]
 
@@ -232,6 +245,29 @@ def test_what_a_step_returns_must_be_a_loss_and_terms(parts, given, tmp_path):
             Method.training_step(method, None, 0)
 
     assert "variant=whole: step must return a loss" in refused(train)
+
+
+@pytest.mark.parametrize(
+    ("name", "net", "words"),
+    [
+        ("encoder", lambda: None, "encoder gives NoneType: it must give a torch.nn.Module"),
+        ("encoder", lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 7)), "makes (2, 7) of (2, 1, 4): it must be (2, 4)"),
+        ("decoder", lambda: nn.Linear(2, 4), "makes (2, 4) of (2, 2): it must be (2, 1, 4)"),
+    ],
+)  # fmt: skip
+def test_nets_of_other_shapes_are_told(name, net, words):
+    mlp = MLP(widths=[4])
+    setattr(mlp, name, lambda *given: net())
+    assert words in refused(check_architecture, mlp, (1, 4), GaussianLatent(dim=2), False)
+
+
+def test_a_likelihood_that_is_not_summed_over_an_item_is_told():
+    own = type("Own", (Gaussian,), {"log_prob": lambda self, target, params: target})()
+    assert "Own.log_prob makes (2, 1, 4) of (2, 1, 4): it must be (2,)" in refused(check_likelihood, own, (1, 4))
+
+
+def test_a_module_that_was_not_begun_is_told():
+    assert "super().__init__()" in refused(check_begun, Gaussian.__new__(Gaussian))
 
 
 # Data, kinds and whatever a module raises -----------------------------------------------------------------------------

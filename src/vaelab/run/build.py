@@ -31,7 +31,7 @@ from vaelab.objective.base import Objective
 from vaelab.optimizer.base import MakeOptimizer
 from vaelab.run.trust import offered
 from vaelab.variant.base import Method, Parts
-from vaelab.variant.checks import check_method, check_nets
+from vaelab.variant.checks import check_architecture, check_begun, check_likelihood, check_method, check_nets
 
 # Of a dataset without one.
 CODEC = "codec: {_target_: vaelab.codec.signal.SignalCodec}"
@@ -52,7 +52,9 @@ def build_codec(config: DictConfig) -> Codec:
     """The codec of `config.dataset`, not fitted yet. Raises `UserError` where it names none."""
     if "codec" not in config.dataset:
         raise UserError(f"dataset has no codec: its entry must name one, such as {CODEC}; codec.base lists them")
-    return build(config.dataset.codec, Codec)
+    codec = build(config.dataset.codec, Codec)
+    check_begun(codec)
+    return codec
 
 
 def part(node: DictConfig, keys: Sequence[Any]) -> DictConfig:
@@ -115,6 +117,8 @@ def build_variant(
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
+    if not str(config.architecture._target_).startswith("vaelab."):
+        check_architecture(architecture, shape, latent, own)
     nets = method.nets(architecture, shape, latent, own)
     check_nets(nets, f"variant._target_={config.variant._target_}")
     weights = count_weights(*nets.values())
@@ -135,7 +139,10 @@ def build_variant(
         seed=config.seed,
     )
     variant = build(config.variant, Method, parts)
+    check_begun(variant, parts.likelihood)
     check_method(variant)
+    if not str(config.likelihood._target_).startswith("vaelab."):
+        check_likelihood(parts.likelihood, shape)
     # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
     return variant.to(memory_format=torch.channels_last)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -13,6 +13,11 @@ from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.variant.base import Method
+
+if TYPE_CHECKING:
+    from vaelab.architecture.base import Architecture
+    from vaelab.latent.base import Latent
+    from vaelab.likelihood.base import Likelihood
 
 STEP = "step must return a loss, a scalar tensor with a gradient, and a dict of scalar tensors to be logged"
 
@@ -32,6 +37,58 @@ def check_nets(nets: Any, where: str) -> None:
 
 def _makes(net: Callable[[], nn.Module]) -> bool:
     return callable(net) and not isinstance(net, nn.Module)
+
+
+def check_begun(*modules: nn.Module) -> None:
+    """Refuse a module whose class forgot to begin it. Raises `UserError`."""
+    for module in modules:
+        if "_parameters" not in vars(module):
+            given = "parts" if isinstance(module, Method) else ""
+            found = type(module)
+            raise UserError(
+                f"{found.__module__}.{found.__qualname__}: begin its __init__ with super().__init__({given})"
+            )
+
+
+@torch.no_grad()
+def check_architecture(architecture: Architecture, shape: Sequence[int], latent: Latent, own_code: bool) -> None:
+    """Refuse nets of a user's own that give other shapes than they should; those of the package have their tests.
+
+    Raises:
+        UserError: naming the net and the shapes.
+    """
+    dim, size = (None, None) if own_code else (latent.dims, latent.code_size)
+    # Without memory for their numbers, and without a draw.
+    with torch.device("meta"):
+        cases = (
+            ("encoder", architecture.encoder(shape, latent.heads, dim), tuple(shape), (latent.heads * latent.dims,)),
+            ("decoder", architecture.decoder(shape, size), (latent.code_size,), tuple(shape)),
+        )
+        for name, net, given, want in cases:
+            found = f"{type(architecture).__module__}.{type(architecture).__qualname__}.{name}"
+            if not isinstance(net, nn.Module):
+                raise UserError(f"{found} gives {type(net).__name__}: it must give a torch.nn.Module")
+            made = tuple(net.eval()(torch.zeros(2, *given)).shape)
+            if made != (2, *want):
+                raise UserError(f"{found} makes {made} of {(2, *given)}: it must be {(2, *want)}")
+
+
+@torch.no_grad()
+def check_likelihood(likelihood: Likelihood, shape: Sequence[int]) -> None:
+    """Refuse a likelihood of a user's own that gives other shapes than it should.
+
+    Raises:
+        UserError: naming the method and the shapes.
+    """
+    params = torch.zeros(2, *shape)
+    x = likelihood.mean(params)
+    cases = (("mean", x, (2, *shape)), ("log_prob", likelihood.log_prob(params + 0.5, params), (2,)))
+    for name, made, want in cases:
+        if tuple(made.shape) != want:
+            raise UserError(
+                f"{type(likelihood).__module__}.{type(likelihood).__qualname__}.{name} makes {tuple(made.shape)} of "
+                f"{tuple(params.shape)}: it must be {want}"
+            )
 
 
 def check_method(method: Method) -> None:
