@@ -105,7 +105,7 @@ _SHARED: dict[str, DataModule] = {}
 def build_variant(
     config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
 ) -> Method:
-    """The model that a configuration describes, for encoded items of this shape.
+    """The model that a configuration describes, for encoded items of this shape; of one copy it is not to be trained.
 
     Raises:
         UserError: if a setting is outside its range, the data are of another kind than it is for, or there is no memory
@@ -117,7 +117,9 @@ def build_variant(
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
-    if not str(config.architecture._target_).startswith("vaelab."):
+    # What a checkpoint holds was made once already, and may make no more nets than it has.
+    trained = copies > 1
+    if trained and not str(config.architecture._target_).startswith("vaelab."):
         check_architecture(architecture, shape, latent, own)
     nets = method.nets(architecture, shape, latent, own)
     check_nets(nets, f"variant._target_={config.variant._target_}")
@@ -140,8 +142,9 @@ def build_variant(
     )
     variant = build(config.variant, Method, parts)
     check_begun(variant, parts.likelihood)
-    check_method(variant)
-    if not str(config.likelihood._target_).startswith("vaelab."):
+    if trained:
+        check_method(variant)
+    if trained and not str(config.likelihood._target_).startswith("vaelab."):
         check_likelihood(parts.likelihood, shape)
     # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
     return variant.to(memory_format=torch.channels_last)
