@@ -78,6 +78,10 @@ def check_able(task: Task, name: str, variant: Method) -> None:
         UserError: naming the tasks that it can do.
     """
     needs = needed(type(task))
+    if needs not in (Method, *ABLE):
+        raise UserError(
+            f"task={name}: needs must be one of vaelab.variant.base's {', '.join(n.__name__ for n in ABLE)}"
+        )
     if isinstance(variant, needs):
         return
     classes = {name.split(".")[2]: pkgutil.resolve_name(name) for name in sorted(offered()["task"])}
