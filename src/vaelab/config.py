@@ -8,6 +8,7 @@ import pkgutil
 import sys
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,16 @@ CHOOSE = "choose an entry of the group, or name a class of your own that does wh
 PLAIN_CLASSES = ("builtins", "pathlib", "typing")
 # What every protocol has of itself.
 OF_PROTOCOLS = ("__init__", "__subclasshook__")
+# What a class must bring itself, by the interface that it is derived from; all the rest may be left as it is there.
+BROUGHT = {
+    "vaelab.architecture.base.Architecture": ("encoder", "decoder"),
+    "vaelab.codec.base.Codec": ("encode", "decode"),
+    "vaelab.kind.base.Kind": ("fits",),
+    "vaelab.latent.base.Latent": ("posterior", "prior_sample"),
+    "vaelab.likelihood.base.Likelihood": ("log_prob", "sample"),
+    "vaelab.objective.base.Objective": ("__call__",),
+    "vaelab.variant.base.Method": ("nets", "step", "told", "validation_step"),
+}
 
 T = TypeVar("T")
 
@@ -134,10 +145,58 @@ def bind(config: DictConfig, interface: type[T]) -> T:
 def checked_class(node: DictConfig, interface: type[T]) -> type[T]:
     """The class that a node names. Raises `UserError` if it does not implement the interface."""
     target: Any = find_target(node)
+    where = f"{_place(node)}._target_={node._target_}"
     if not implements(target, interface):
-        place, name = _place(node), _name(interface)
-        raise UserError(f"{place}._target_={node._target_} is no class of the interface {name}: {CHOOSE}")
+        raise UserError(f"{where} is no class of the interface {_name(interface)}: {CHOOSE}")
+    check_methods(target, interface, where)
     return cast("type[T]", target)
+
+
+def check_methods(found: type, interface: type, where: str) -> None:
+    """Check that a class brings the methods that its interface leaves open, and that all of them take what is given.
+
+    Raises:
+        UserError: naming the method and what it takes.
+    """
+    for name in BROUGHT.get(_name(interface), ()):
+        if _inherited(found, interface, name):
+            asked = inspect.getattr_static(interface, name)
+            words = f"{name}{_words_of(asked, name)}"
+            raise UserError(f"{where} has no {words}: {interface.__module__} says what it does")
+    for name, asked in vars(interface).items():
+        if (name.startswith("_") and name != "__call__") or _inherited(found, interface, name):
+            continue
+        own = inspect.getattr_static(found, name)
+        if isinstance(asked, classmethod) and not isinstance(own, classmethod | staticmethod):
+            raise UserError(f"{where}: {name} is asked of the class: write @classmethod above it")
+        if isinstance(asked, classmethod) or inspect.isfunction(asked):
+            _check_call(getattr(own, "__func__", own), getattr(asked, "__func__", asked), f"{where}: {name}")
+
+
+def _inherited(found: type, interface: type, name: str) -> bool:
+    """Whether a class has of this name just what the interface has."""
+    return inspect.getattr_static(found, name) is inspect.getattr_static(interface, name)
+
+
+def _check_call(own: Any, asked: Any, where: str) -> None:
+    """Check that a function can be called as another one is. Raises `UserError`."""
+    given = list(inspect.signature(asked).parameters.values())
+    if not inspect.isfunction(own) or any(one.kind is one.VAR_POSITIONAL for one in given):
+        return
+    try:
+        inspect.signature(own).bind(
+            *(one.name for one in given if one.default is one.empty and one.kind is not one.KEYWORD_ONLY),
+            **{one.name: None for one in given if one.default is not one.empty or one.kind is one.KEYWORD_ONLY},
+        )
+    except TypeError:
+        raise UserError(f"{where} must take {_words_of(asked, '')}, and takes {_words_of(own, '')}") from None
+
+
+def _words_of(function: Any, name: str) -> str:
+    """What a method takes, in words: its parameters without `self` and their types."""
+    if name == "validation_step":
+        return "(batch, batch_idx)"
+    return f"({', '.join(_parameters(getattr(function, '__func__', function))[1:])})"
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -163,6 +222,21 @@ def _check_object(node: DictConfig, interface: type) -> None:
             _check_object(value, cast("type", hint))
         elif _holds_target(value):
             raise UserError(f"{node._get_full_key(key)} takes plain values, no object")
+
+
+def foreign_modules(config: DictConfig) -> list[str]:
+    """The modules outside of vaelab that a configuration names classes of: what `trust` must name to use it again."""
+    targets = {str(node.get("_target_", "vaelab")) for _, node in nodes_of(OmegaConf.to_container(config), "")}
+    return sorted({target.rpartition(".")[0] for target in targets if not f"{target}.".startswith("vaelab.")})
+
+
+def nodes_of(node: Any, place: str) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Every mapping below a plain node, with its place; those in a list stand under their number."""
+    if isinstance(node, dict):
+        yield place, node
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        yield from nodes_of(value, f"{place}.{key}" if place else str(key))
 
 
 def find_target(node: DictConfig) -> Any:
@@ -246,7 +320,8 @@ def check_settings(target: Any, node: DictConfig) -> None:
         if str(key).startswith("_"):
             continue
         if key not in known:
-            raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")
+            none = "" if known else f": {target.__name__} takes none; is @dataclass missing above it?"
+            raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}{none}")
         plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
         if any(isinstance(number, int | float) and abs(number) >= LARGEST for number in _flat(plain)):
             raise UserError(f"{full}={plain} is too large: give a number below 10^18")

@@ -38,12 +38,12 @@ def train_in(opened: Opened) -> float:
     """Train in a directory that is this process's own; the best validation score comes back."""
     from lightning import seed_everything
 
+    from vaelab.config import foreign_modules
     from vaelab.memory import TRAINED
     from vaelab.report.finale import final_report, tell_end
     from vaelab.report.tables import tell_found
     from vaelab.run.build import build_acceleration, build_variant, set_threads, shared_data
     from vaelab.run.directory import write_down
-    from vaelab.run.trust import foreign_modules
     from vaelab.seeding import short_seed
     from vaelab.trainer.fit import evaluate_best, fit, told_when_stopped
     from vaelab.trainer.make import make_trainer

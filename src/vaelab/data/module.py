@@ -8,9 +8,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from vaelab.codec.base import Codec
+from vaelab.codec.base import Codec, Encoded
 from vaelab.data.batch import Batch
-from vaelab.data.items import Items, Signature
+from vaelab.data.items import Items, Signature, check_items
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.dataset.base import Source
@@ -94,6 +94,7 @@ class DataModule(L.LightningDataModule):
         """Load, split, fit and encode; say what was found."""
         if not self.stores:
             self.items = self.source.load()
+            check_items(self.items, type(self.source).__name__)
             self._check_flip()
             index = split_items(self.items, self.fractions, self.seed)
             self.items.notes += split_notes(self.items, index)
@@ -211,7 +212,11 @@ class DataModule(L.LightningDataModule):
         label = torch.full((len(items),), -1) if items.label is None else items.label
         if self.codec.on_the_fly:
             return Store(items.raw, None, label, torch.zeros(len(items)), every)
-        x, level = self.codec.encode(items.raw)
+        encoded = self.codec.encode(items.raw)
+        if not isinstance(encoded, Encoded):
+            name, given = type(self.codec).__name__, type(encoded).__name__
+            raise UserError(f"{name}.encode gives {given}: return vaelab.codec.base.Encoded(x, level)")
+        x, level = encoded
         target = None if items.clean is None else self.codec.encode(items.clean, level)[0]
         return Store(x, target, label, level, every)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import pkgutil
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -30,9 +29,12 @@ from vaelab.likelihood.base import Likelihood
 from vaelab.memory import LARGE, WEIGHT, check_size, count_weights
 from vaelab.objective.base import Objective
 from vaelab.optimizer.base import MakeOptimizer
+from vaelab.run.checks import check_architecture, check_begun, check_likelihood, check_method, check_nets
 from vaelab.run.trust import offered
 from vaelab.variant.base import Method, Parts
 
+# Of a dataset without one.
+CODEC = "codec: {_target_: vaelab.codec.signal.SignalCodec}"
 # Threads for each core: with more they only wait for one another.
 MOST_THREADS = 4
 # Of the settings of `dataset` those that say how items are served.
@@ -47,8 +49,12 @@ def build_source(config: DictConfig) -> Source:
 
 
 def build_codec(config: DictConfig) -> Codec:
-    """The codec of `config.dataset`, not fitted yet."""
-    return build(config.dataset.codec, Codec)
+    """The codec of `config.dataset`, not fitted yet. Raises `UserError` where it names none."""
+    if "codec" not in config.dataset:
+        raise UserError(f"dataset has no codec: its entry must name one, such as {CODEC}; codec.base lists them")
+    codec = build(config.dataset.codec, Codec)
+    check_begun(codec)
+    return codec
 
 
 def part(node: DictConfig, keys: Sequence[Any]) -> DictConfig:
@@ -99,7 +105,7 @@ _SHARED: dict[str, DataModule] = {}
 def build_variant(
     config: DictConfig, codec: Codec, signature: Signature, shape: tuple[int, ...], copies: int = 1
 ) -> Method:
-    """The model that a configuration describes, for encoded items of this shape.
+    """The model that a configuration describes, for encoded items of this shape; of one copy it is not to be trained.
 
     Raises:
         UserError: if a setting is outside its range, the data are of another kind than it is for, or there is no memory
@@ -111,7 +117,12 @@ def build_variant(
     own = latent.dim is None and method.has_latent
     if own:
         latent.dim = architecture.own_code(shape)
+    # What a checkpoint holds was made once already, and may make no more nets than it has.
+    trained = copies > 1
+    if trained and not str(config.architecture._target_).startswith("vaelab."):
+        check_architecture(architecture, shape, latent, own)
     nets = method.nets(architecture, shape, latent, own)
+    check_nets(nets, f"variant._target_={config.variant._target_}")
     weights = count_weights(*nets.values())
     check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
     if weights > LARGE:
@@ -130,6 +141,11 @@ def build_variant(
         seed=config.seed,
     )
     variant = build(config.variant, Method, parts)
+    check_begun(variant, parts.likelihood)
+    if trained:
+        check_method(variant)
+    if trained and not str(config.likelihood._target_).startswith("vaelab."):
+        check_likelihood(parts.likelihood, shape)
     # Convolutions of pictures with the channels innermost: half as fast again on a CPU, and what tensor cores want.
     return variant.to(memory_format=torch.channels_last)
 
@@ -141,6 +157,9 @@ def build_kind(config: DictConfig, method: type[Method], codec: Codec, signature
         UserError: if the data are of another kind, or the method is for another.
     """
     if "_target_" in config.get("kind", {}):
+        named = checked_class(config.kind, Kind)
+        if not (named.name and named.what and named.prefix):
+            raise UserError(f"kind._target_={config.kind._target_} needs a name, what it is for, and a prefix")
         kind = build(config.kind, Kind, codec, signature, config.seed)
         if not isinstance(kind, method.of):
             raise UserError(
@@ -163,10 +182,11 @@ def most_particular(signature: Signature) -> type[Kind]:
     Raises:
         UserError: if there is none, or none of several is.
     """
-    fitting = [kind for kind in map(pkgutil.resolve_name, sorted(offered()["kind"])) if kind.fits(signature)]
+    entries = [OmegaConf.create({"kind": {"_target_": name}}).kind for name in sorted(offered()["kind"])]
+    fitting = [kind for kind in (checked_class(entry, Kind) for entry in entries) if kind.fits(signature)]
     for kind in fitting:
         if all(issubclass(kind, other) for other in fitting):
-            return cast("type[Kind]", kind)
+            return kind
     names = ", ".join(f"kind={kind.name}" for kind in fitting)
     raise UserError(f"these {signature.kind}s are of {names or 'no kind that there is'}: choose one with kind=…")
 
@@ -175,9 +195,14 @@ def _tried(optimizer: DictConfig) -> Any:
     """The optimizer's settings, bound, and refused now rather than when the run directory is already taken."""
     optimize = bind(optimizer, MakeOptimizer)
     try:
-        optimize([torch.nn.Parameter(torch.zeros(1, device="cpu"))], 1)
+        made = optimize([torch.nn.Parameter(torch.zeros(1, device="cpu"))], 1)
     except ValueError as error:
         raise UserError(f"optimizer: {error}: give one inside its range") from error
+    if not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], torch.optim.Optimizer):
+        raise UserError(
+            f"optimizer._target_={optimizer._target_} gives {type(made).__name__}: "
+            "return a vaelab.optimizer.base.Optimization of an optimizer and a schedule or None"
+        )
     return optimize
 
 

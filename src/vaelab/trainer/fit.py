@@ -42,7 +42,7 @@ def fit(trainer: L.Trainer, variant: Method, data: DataModule, opened: Opened) -
 
 @contextmanager
 def _end_told(trainer: L.Trainer, directory: Path) -> Iterator[None]:
-    """Tell an end by a signal with the way to go on, and one that Lightning refuses to train up to."""
+    """Tell an end by a signal with the way to go on, and what Lightning refuses."""
     try:
         yield
     except MisconfigurationException as error:

@@ -21,6 +21,7 @@ from vaelab.report.history import History
 from vaelab.report.progress import TrainingBar
 from vaelab.run.build import ACCELERATION, without
 from vaelab.run.checkpoint import checkpoint_entry
+from vaelab.run.checks import Checked
 from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
 from vaelab.run.processes import check_processes, keep_to_this_machine
@@ -61,6 +62,7 @@ def callbacks_of(opened: Opened, data: DataModule, variant: Method, max_time: An
     config = opened.config
     monitor, mode = chosen = choose_monitor(config, variant)
     yield _timer(max_time)
+    yield Checked(monitor)
     yield History()
     yield Board(data, config.report.every_epochs, config.report.figures is not False)
     yield TrainingBar()

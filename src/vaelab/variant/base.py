@@ -40,6 +40,9 @@ WIDEST_CODE = 1024  # dimensions that are listed and drawn one by one
 LARGEST_WEIGHT = 1e6
 
 
+STEP = "step must return a loss, a scalar tensor with a gradient, and a dict of scalar tensors to be logged"
+
+
 class Parts(NamedTuple):
     """What a method wires together; `run.build_variant` makes them from a configuration and the data's shape.
 
@@ -139,6 +142,57 @@ class Method(L.LightningModule):
     A new one says which `nets` it needs, what a `step` minimises, what validation tells, and how to `sample`; with an
     entry `configs/variant/mine.yaml` it is trained, resumed, measured and drawn as the others are. What more it can do
     it says by the methods of `Decodes`, `HasCode` or `HasDensity`, and has the tasks that ask for them.
+
+    One of your own, and its entry of the group. What `nets` names are attributes; what they need not be is an
+    architecture's: `nets` may return `{}`, and `__init__` make an `nn.Parameter`. Settings are those of `__init__`, by
+    name alone::
+
+        # mymethods.py
+        from functools import partial
+
+        import torch
+
+        from vaelab.variant.base import Method
+
+
+        class Autoencoder(Method):
+            name = "autoencoder"
+            monitor = ("val/error", "min")
+            course = ("loss", "error")
+
+            def __init__(self, parts, *, spread: float = 1.0):
+                super().__init__(parts)
+                self.spread = spread
+
+            @classmethod
+            def nets(cls, architecture, shape, latent, own_code):
+                return {
+                    "encoder": partial(architecture.encoder, shape, 1, latent.code_size),
+                    "decoder": partial(architecture.decoder, shape, latent.code_size),
+                }
+
+            def step(self, batch, batch_idx):
+                loss = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                return loss, {"loss": loss}
+
+            def told(self):
+                return ["error"]
+
+            def validation_step(self, batch, batch_idx):
+                error = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                self.log(f"{'test' if self.trainer.testing else 'val'}/error", error, batch_size=len(batch.x))
+
+            @torch.inference_mode()
+            def sample(self, n, seed):
+                codes = torch.randn(n, self.latent.code_size, generator=torch.Generator().manual_seed(seed))
+                return self.decoder(self.spread * codes.to(self.device)).cpu()
+
+        # mine/variant/autoencoder.yaml
+        _target_: mymethods.Autoencoder
+        spread: 1.0
+
+    Its losses may be averaged as they like; whatever is told of validation is logged as `val/NAME`, and that of the
+    test, which takes the same steps, as `test/NAME`.
 
     Attributes:
         name: of the entry in the group `variant`.
@@ -263,7 +317,10 @@ class Method(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Noise is a function of where training stands, so a resumed run draws what the uncut run would have drawn.
         self._seed(self.global_step, batch_idx, self.trainer.global_rank)
-        loss, terms = self.step(batch, batch_idx)
+        made = self.step(batch, batch_idx)
+        if not _is_step(made):
+            raise UserError(f"variant={self.name}: {STEP}")
+        loss, terms = made
         for name, term in terms.items():
             self.recent.setdefault(name, []).append(term.detach())
         return loss
@@ -351,6 +408,13 @@ class Method(L.LightningModule):
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _is_step(made: object) -> bool:
+    if not (isinstance(made, tuple) and len(made) == 2):
+        return False
+    loss, terms = made
+    return isinstance(loss, Tensor) and isinstance(terms, dict) and all(isinstance(v, Tensor) for v in terms.values())
 
 
 def in_chunks(
