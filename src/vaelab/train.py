@@ -86,6 +86,7 @@ def train_in(run: Opened) -> float:
     variant.likelihood.check_support(found.low, found.high)
     trainer, acceleration = make_trainer(config, directory, data, variant), make_acceleration(config)
     variant.check_plan(planned_steps(trainer, data))
+    variant.look_at(data)
     check_evaluation(trainer, data)
     acceleration.check(trainer.strategy.root_device)
     write_down(found, data, run)
@@ -231,7 +232,7 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
     from vaelab.report.progress import TrainingBar
     from vaelab.run.build import part
     from vaelab.run.checkpoint import checkpoint_entry
-    from vaelab.run.processes import check_processes, keep_to_this_machine
+    from vaelab.run.processes import check_processes, keep_to_this_machine, let_weights_rest
 
     device = part(config.accelerator, [key for key in config.accelerator if key not in ACCELERATION])
     check_settings(L.Trainer, config.trainer)
@@ -261,6 +262,8 @@ def make_trainer(config: DictConfig, directory: Path, data: DataModule, variant:
         reason = " ".join(str(error).split())
         raise UserError(f"trainer and accelerator: {reason} Change that setting, or try accelerator=cpu") from error
     keep_to_this_machine(trainer.num_devices)
+    if not variant.whole_steps:
+        let_weights_rest(trainer.strategy)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer

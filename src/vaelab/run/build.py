@@ -93,6 +93,7 @@ def build_variant(
     own = latent.dim is None
     if own:
         latent.dim = architecture.own_code(shape)
+    latent = method.latent_for(latent, signature)
     nets = method.nets(architecture, shape, latent, own)
     weights = count_weights(*nets.values())
     check_size(copies * WEIGHT * weights, "architecture", "latent.dim")
