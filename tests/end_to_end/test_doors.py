@@ -503,8 +503,7 @@ def test_two_processes_train_nets_in_turn(vaelab, words, tmp_path, variant):
     done = vaelab.process(*command, cwd=tmp_path, seconds=180)
     assert done.status == 0, done.err
     assert all(map(math.isfinite, measures(run).values()))
-    weights = [torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last")]
-    assert weights[1]["global_step"] == 9
+    assert measures(run)["epochs"] == 3
 
 
 def test_two_processes_sweep_into_one_folder(vaelab, words, tmp_path):

@@ -99,7 +99,7 @@ def test_classes_are_known_by_their_names_and_only_those_that_were_trained_on(ti
     for word in ("square", "circle"):
         with pytest.raises(UserError, match=rf"^task.label: there is no class {word}: there are ellipse, heart$"):
             of_classes(run, tmp_path / word, label=[word])
-    with pytest.raises(UserError, match="^task.label names no class"):
+    with pytest.raises(UserError, match=r"^task.label names no class"):
         of_classes(run, tmp_path / "none", label=[])
 
 

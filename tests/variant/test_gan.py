@@ -48,9 +48,13 @@ def labelled(monkeypatch):
 
 def sides(variant):
     """The weights of the critic, and those of the nets that it judges."""
-    critic = tensors(variant.critic)
-    others = [tensors(net) for net in variant.own_nets() if net is not variant.critic]
-    return {"critic": critic, "generator": sum(others, [])}
+    return {side: [weights for net in nets for weights in tensors(net)] for side, nets in opponents(variant).items()}
+
+
+def opponents(variant):
+    """The critic, and the nets that it judges."""
+    nets = [getattr(variant, name) for name in variant.net_names]
+    return {"critic": [variant.critic], "generator": [net for net in nets if net is not variant.critic]}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -148,8 +152,8 @@ def test_the_critics_step_takes_no_gradient_of_what_made_the_items_nor_the_other
     variant, found = run.variant.train(), []
 
     def look(_):
-        nets = {"critic": [variant.critic], "generator": [n for n in variant.own_nets() if n is not variant.critic]}
-        found.append([side for side, some in nets.items() if any(w.grad is not None for n in some for w in n.parameters())])
+        weights = {side: [w for net in nets for w in net.parameters()] for side, nets in opponents(variant).items()}
+        found.append([side for side, some in weights.items() if any(w.grad is not None for w in some)])
 
     variant.on_before_optimizer_step = look
     trainer_of(max_steps=4, max_epochs=-1, limit_val_batches=0).fit(variant, datamodule=run.data())

@@ -33,5 +33,3 @@ def test_penalised_points_lie_between_a_true_and_a_made_item(tiny):
     share = seen[0].flatten(1)
     assert (share.std(1) < 1e-6).all()
     assert share.min() > 0 and share.max() < 1 and abs(share.mean() - 0.5) < 0.05
-
-

@@ -91,9 +91,7 @@ class ACGAN(GAN):
     latent: ClassedLatent
     shares: Tensor
 
-    def __init__(
-        self, parts: Parts, *, critic_steps: int = 1, ema: float = 0.999, class_weight: float = 1.0
-    ) -> None:
+    def __init__(self, parts: Parts, *, critic_steps: int = 1, ema: float = 0.999, class_weight: float = 1.0) -> None:
         super().__init__(parts, critic_steps=critic_steps, ema=ema)
         if class_weight <= 0:
             raise UserError(f"variant.class_weight must be positive, not {class_weight}: or take variant=gan")

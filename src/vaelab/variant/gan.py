@@ -47,9 +47,11 @@ class Adversarial(Method):
             raise UserError(f"variant={self.name} makes what a likelihood's mean is: use likelihood=gaussian")
         self.critic_steps = critic_steps
         critics = set(map(id, self.critic.parameters()))
-        learnt = [weights for weights in self.parameters() if weights.requires_grad]
         # What learns in the critic's steps, and what in the others; weights that never learn are in neither.
-        self.sides = {side: [weights for weights in learnt if (id(weights) in critics) is side] for side in (True, False)}
+        self.sides: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for weights in self.parameters():
+            if weights.requires_grad:
+                self.sides[id(weights) in critics].append(weights)
         self.true: list[Tensor] = []
 
     # Steps --------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class VAEGAN(Adversarial, VAE):
     course: ClassVar[tuple[str, ...]] = (*VAE.course, "energy_distance", "critic_loss", "generator_loss", "unlikeness")
 
     def __init__(
-        self, parts: Parts, *, critic_steps: int = 1, similarity: float = 1.0, adversarial: float = 1.0
+        self, parts: Parts, *, critic_steps: int = 1, similarity: float = 1.0, adversarial: float = 10.0
     ) -> None:
         super().__init__(parts, critic_steps=critic_steps)
         for name, weight in (("similarity", similarity), ("adversarial", adversarial)):

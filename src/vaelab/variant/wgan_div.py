@@ -14,8 +14,7 @@ class WGANDiv(Wasserstein):
 
     It minimises E[critic(made)] − E[critic(true)] + k E[‖∇ critic(x)‖^p]. The paper leaves open where the gradients are
     taken; here at the items themselves, one half true and one half made, so that the last term is
-    k/2 (E[‖∇ critic(true)‖^p] + E[‖∇ critic(made)‖^p]). Unlike the distance it bounds no gradient: there is nothing that
-    its norm must be.
+    k/2 (E[‖∇ critic(true)‖^p] + E[‖∇ critic(made)‖^p]). Unlike in a WGAN-GP there is nothing that a norm must be.
     """
 
     name: ClassVar[str] = "wgan_div"
@@ -31,4 +30,5 @@ class WGANDiv(Wasserstein):
         self.k, self.p = k, p
 
     def penalty_of(self, true: Tensor, made: Tensor) -> Tensor:  # noqa: D102
-        return self.k / 2 * sum(self.slopes(x).pow(self.p).mean() for x in (true, made))
+        at_true, at_made = (self.slopes(x).pow(self.p).mean() for x in (true, made))
+        return self.k / 2 * (at_true + at_made)
