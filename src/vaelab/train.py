@@ -61,6 +61,7 @@ def train_in(opened: Opened) -> float:
     variant.check_data(found.low, found.high)
     trainer, acceleration = make_trainer(opened, data, variant), build_acceleration(config)
     plan(trainer, variant, data)
+    variant.look_at(data)
     acceleration.check(trainer.strategy.root_device)
 
     if is_first_process():

@@ -208,6 +208,7 @@ TINY = {
         *("architecture.kernel_size=3", "architecture.dilations=[1]"),
     ],
 }
+TINY["digits_gan"] = TINY["digits"]
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

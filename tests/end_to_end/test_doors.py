@@ -512,6 +512,19 @@ def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
     assert all(map(math.isfinite, measures(run).values()))
 
 
+@pytest.mark.parametrize(
+    "variant", [["wgan_gp", "likelihood=gaussian"], ["vae_gan", "accelerator.precision=bf16-mixed"]], ids=lambda v: v[0]
+)
+def test_two_processes_train_nets_in_turn(vaelab, words, tmp_path, variant):
+    run = tmp_path / "run"
+    command = ["-m", "vaelab.train", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu", *words("sine")]
+    command += [f"variant={variant[0]}", *variant[1:], "trainer.max_epochs=3", f"hydra.run.dir={run}"]
+    done = vaelab.process(*command, cwd=tmp_path, seconds=180)
+    assert done.status == 0, done.err
+    assert all(map(math.isfinite, measures(run).values()))
+    assert measures(run)["epochs"] == 3
+
+
 def test_two_processes_sweep_into_one_folder(vaelab, words, tmp_path):
     command = ["-m", "vaelab.train", "-m", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu"]
     settings = [*words("sine"), "trainer.max_epochs=1", "seed=0,1"]

@@ -23,6 +23,10 @@ RECIPES = {
     "wgan_gp": ("sine", ["variant=wgan_gp", "likelihood=gaussian", *SINE[:1]]),
     "ddpm": ("digits", ["variant=ddpm", "variant.sampler=ancestral", "variant.steps=5", "trainer.max_epochs=2"]),
     "flow": ("sine", ["variant=flow_matching", "variant.pairing=optimal", "variant.steps=5", *SINE[:1]]),
+    "wgan_div": ("sine", ["variant=wgan_div", "likelihood=gaussian", *SINE[:1]]),
+    "acgan": ("digits", ["variant=acgan", "variant.critic_steps=2", "trainer.max_epochs=2"]),
+    "vae_gan": ("digits", ["variant=vae_gan", "trainer.log_every_n_steps=3", *DIGITS]),
+    "vae_gan_accumulated": ("sine", ["variant=vae_gan", *SINE, "trainer.accumulate_grad_batches=2"]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -41,6 +45,12 @@ CUTS = [
     ("ddpm", 14, "SIGKILL"),
     ("ddpm", 5, "SIGINT"),
     ("flow", 7, "SIGTERM"),
+    ("wgan_div", 8, "SIGINT"),
+    ("acgan", 5, "SIGTERM"),
+    ("acgan", 15, "SIGKILL"),
+    ("vae_gan", 6, "SIGINT"),
+    ("vae_gan", 15, "SIGKILL"),
+    ("vae_gan_accumulated", 8, "SIGTERM"),
 ]
 
 

@@ -59,6 +59,12 @@ class Items:
     def __len__(self) -> int:
         return len(self.raw)
 
+    def class_names(self) -> tuple[str, ...]:
+        """The name of class 0, 1, …: where a source gave none, its number. Nothing where no item has a class."""
+        if self.label is None or self.label_names:
+            return tuple(self.label_names)
+        return tuple(map(str, range(int(self.label.max()) + 1)))
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -85,7 +91,7 @@ class Signature:
             items.kind,
             tuple(items.raw.shape[1:]),
             items.sample_rate,
-            tuple(items.label_names),
+            items.class_names(),
             dict(items.facts),
         )
 

@@ -199,8 +199,7 @@ class DataModule(L.LightningDataModule):
         label = self.items.label
         if label is None:
             raise UserError("dataset.keep chooses classes, and these items have none: leave it null")
-        names = self.items.label_names or tuple(map(str, range(int(label.max()) + 1)))
-        kept = torch.isin(label, torch.tensor(class_numbers("dataset.keep", self.keep, names)))
+        kept = torch.isin(label, torch.tensor(class_numbers("dataset.keep", self.keep, self.items.class_names())))
         index = index | {name: index[name][kept[index[name]]] for name in ("train", "val")}
         for name in ("train", "val"):
             if not len(index[name]):

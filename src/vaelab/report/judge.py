@@ -14,7 +14,7 @@ from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
 from vaelab.metrics.samples import Reference, affordable, compared
-from vaelab.variant.base import HasCode, Method
+from vaelab.variant.base import HasCode, HasLabels, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STEPS = 11  # of a path, ends included
 SAMPLES = 16  # new items in a figure
+CLASSES, OF_EACH = 12, 10  # classes in a figure, and new items of each
 
 
 def look(method: Method, items: IndexLoader) -> Batch | Examined:
@@ -176,4 +177,20 @@ def all_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if method.has_samples:
         sampled = method.kind.sample_figure(method.sample(SAMPLES, method.seed))
         drawn |= {} if sampled is None else {"prior_samples": sampled}
+    if isinstance(method, HasLabels):
+        drawn["classes"] = _class_figure(method)
     return drawn | method.own_figures()
+
+
+def _class_figure(method: HasLabels) -> Figure:
+    """A row of new items of each class, of some classes if there are many."""
+    from vaelab.figures.style import literal
+    from vaelab.figures.traversal import traversal_rows
+
+    assert isinstance(method, Method)
+    known = method.labels()
+    shown = known[torch.linspace(0, len(known) - 1, min(len(known), CLASSES)).round().long()]
+    x = method.sample_of(shown.repeat_interleave(OF_EACH), method.seed)
+    rows = method.kind.drawable(x, None).unflatten(0, (len(shown), OF_EACH))
+    names = [literal(method.signature.label_names[k]) for k in shown.tolist()]
+    return traversal_rows(rows, names, [""] * OF_EACH)

@@ -121,6 +121,7 @@ def build_variant(
     trained = copies > 1
     if trained and not str(config.architecture._target_).startswith("vaelab."):
         check_architecture(architecture, shape, latent, own)
+    latent = method.latent_for(latent, signature)
     nets = method.nets(architecture, shape, latent, own)
     check_nets(nets, f"variant._target_={config.variant._target_}")
     weights = count_weights(*nets.values())

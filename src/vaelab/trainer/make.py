@@ -24,7 +24,7 @@ from vaelab.run.checkpoint import checkpoint_entry
 from vaelab.run.checks import Checked
 from vaelab.run.directory import keep_changes
 from vaelab.run.folder import Opened
-from vaelab.run.processes import check_processes, keep_to_this_machine
+from vaelab.run.processes import check_processes, keep_to_this_machine, let_weights_rest
 from vaelab.variant.base import Method
 
 # What vaelab does in its own way, and a user may still ask Lightning for.
@@ -42,6 +42,8 @@ def make_trainer(opened: Opened, data: DataModule, variant: Method) -> L.Trainer
     check_processes(settings)
     trainer = _bare(settings, callbacks, opened.directory)
     keep_to_this_machine(trainer.num_devices)
+    if not variant.whole_steps:
+        let_weights_rest(trainer.strategy)
     trainer.strategy.checkpoint_io = WholeFiles()
     BlockLoop.put_into(trainer)
     return trainer

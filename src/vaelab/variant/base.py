@@ -128,11 +128,23 @@ class Stepwise(Protocol):
         """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
 
 
+@runtime_checkable
+class HasLabels(Protocol):
+    """Makes items of a class that is asked for."""
+
+    def labels(self) -> Tensor:
+        """`(k,)` numbers of the classes that it makes items of, those of `Signature.label_names`."""
+
+    def sample_of(self, label: Tensor, seed: int) -> Tensor:
+        """A new item of each class number `(n,)`, encoded, on the CPU: `(n, *shape)`; the same for the same seed."""
+
+
 ABLE: Mapping[type, str] = {
     Decodes: "a code that items are made of",
     HasCode: "a code of every item",
     HasDensity: "a density of items",
     Denoises: "a clean partner of every item",
+    HasLabels: "classes that items are made of",
 }
 
 
@@ -201,6 +213,7 @@ class Method(L.LightningModule):
             (`max`) or less (`min`) of it is better.
         course: what is drawn over the training, of what validation and training tell.
         has_latent: whether the group `latent` says what its codes are.
+        whole_steps: whether each step has a gradient of every weight that learns.
     """
 
     name: ClassVar[str] = ""
@@ -208,6 +221,7 @@ class Method(L.LightningModule):
     monitor: ClassVar[tuple[str, str]]
     course: ClassVar[tuple[str, ...]] = ()
     has_latent: ClassVar[bool] = True
+    whole_steps: ClassVar[bool] = True
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
@@ -230,8 +244,17 @@ class Method(L.LightningModule):
         """What makes each net, by its name; the code is the architecture's own if `own_code`."""
         raise NotImplementedError
 
+    @classmethod
+    def latent_for(cls, latent: Latent, signature: Signature) -> Latent:
+        """The latent of data of this signature: the one that was asked for, unless the method adds to its codes.
+
+        Raises:
+            UserError: if the data lack what it adds.
+        """
+        return latent
+
     def own_nets(self) -> list[nn.Module]:
-        """The nets that it was given."""
+        """The nets that it was given, and that can be compiled."""
         return [self.get_submodule(name) for name in self.net_names]
 
     # What a method is asked for -----------------------------------------------------------------------------------
@@ -259,6 +282,9 @@ class Method(L.LightningModule):
 
     def check_plan(self, total_steps: int) -> None:
         """Refuse what does not fit into a run of so many steps. Raises `UserError`."""
+
+    def look_at(self, data: DataModule) -> None:
+        """Take from the data what it must know before the first step. Raises `UserError` where they do not suit it."""
 
     def logged(self, means: dict[str, float]) -> dict[str, float]:
         """What is logged of the means of a step's terms."""
