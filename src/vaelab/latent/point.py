@@ -39,7 +39,7 @@ class PointLatent(Latent):
         return PointPosterior(params)
 
     def prior_sample(self, n: int) -> Tensor:  # noqa: D102
-        raise UserError("latent=point has no prior: sample with task.density=gmm or task.density=posterior")
+        raise UserError("latent=point has no prior: sample with task.density=gmm, flow or posterior")
 
     def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
         raise UserError("latent=point has no prior: use latent=gaussian")

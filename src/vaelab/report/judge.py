@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vaelab.data.batch import Batch
     from vaelab.data.loader import IndexLoader
     from vaelab.data.module import DataModule
+    from vaelab.latent.flow import Flow
 
 STEPS = 11  # of a path, ends included
 SAMPLES = 16  # new items in a figure
@@ -102,6 +103,14 @@ def distance_measures(method: Method, data: DataModule) -> dict[str, float]:
 
     distance = energy_distance(method.sample(len(true), method.seed), true)
     return {"sample/energy_distance": distance} | data.once(("energy distance", method.seed), beside)
+
+
+def flow_distance(method: Method, flow: Flow, data: DataModule) -> dict[str, float]:
+    """As `distance_measures` of new items whose codes a flow draws."""
+    assert isinstance(method, HasCode)
+    true = data.batch("test", compared(method.shape)).target
+    codes = sample_codes("flow", len(true), latent=method.latent, codes=None, seed=method.seed, flow=flow)
+    return {"sample/flow_energy_distance": energy_distance(method.made(codes, method.seed), true)}
 
 
 def _samplers(method: Method, train: Callable[[], Codes] | None) -> dict[str, Callable[[int], Tensor]]:
