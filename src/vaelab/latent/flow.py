@@ -13,11 +13,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vaelab.errors import UserError
 from vaelab.latent.base import Posterior, selected
+from vaelab.optimizer.adamw_cosine import adamw_cosine
 from vaelab.seeding import seeded, stream_seed
 
 FEWEST = 10  # items that tell of others
@@ -179,8 +179,8 @@ def _frame(codes: Tensor) -> _Frame:
 def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
     """The field after `STEPS` of training on batches `(BATCH, directions)`, averaged over the last of them."""
     averaged = AveragedModel(field, multi_avg_fn=get_ema_multi_avg_fn(KEPT))
-    optimizer = torch.optim.AdamW(field.parameters(), lr=RATE, fused=True)
-    schedule = OneCycleLR(optimizer, RATE, total_steps=STEPS, pct_start=0.05)
+    optimizer, schedule = adamw_cosine(field.parameters(), STEPS, lr=RATE)
+    assert schedule is not None
     for _ in range(STEPS):
         codes = draw()
         noise = torch.randn_like(codes)
