@@ -24,6 +24,7 @@ Purpose = Literal[
     "doubt",  # z of an item, to see how much they differ
     "samples",  # codes from a density
     "mixture",  # the fit of that density, and its own draws
+    "flow",  # the fit of one that is learnt
     "observation",  # x of a code
     "baselines",  # what a model stands beside
     "solver",  # where a method of theirs begins

@@ -138,6 +138,11 @@ def selected(posterior: Posterior, items: Tensor | slice) -> Posterior:
     return type(posterior)(*(tensor[items] for tensor in _tensors(posterior)))
 
 
+def moved(posterior: Posterior, device: torch.device) -> Posterior:
+    """The same on a device."""
+    return type(posterior)(*(tensor.to(device) for tensor in _tensors(posterior)))
+
+
 def _tensors(posterior: Posterior) -> list[Tensor]:
     return [getattr(posterior, field.name) for field in fields(posterior)]  # type: ignore[arg-type]
 

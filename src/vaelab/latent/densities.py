@@ -1,4 +1,4 @@
-"""Densities over codes to sample from: the prior, or what the posterior of the data looks like."""
+"""Densities over codes to sample from: the prior, or what the posterior of the data looks like, fitted or learnt."""
 
 from __future__ import annotations
 
@@ -11,38 +11,48 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 from vaelab.latent.base import Latent
+from vaelab.latent.flow import Flow
 from vaelab.seeding import seeded, short_seed, stream_seed
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
-Density = Literal["prior", "gmm", "posterior"]
+Density = Literal["prior", "gmm", "posterior", "flow"]
 
 
 Sampler = Callable[[int, int], Tensor]
 
 
-def sample_codes(density: Density, n: int, *, latent: Latent, codes: Tensor | None, seed: int) -> Tensor:
+def sample_codes(
+    density: Density, n: int, *, latent: Latent, codes: Tensor | None, seed: int, flow: Flow | None = None
+) -> Tensor:
     """Draw `(n, code_size)` codes, as `code_sampler` does."""
     if n < 1:
         raise UserError(f"task.n must be at least 1, not {n}")
-    return code_sampler(density, latent=latent, codes=codes, seed=seed)(n, 0)
+    return code_sampler(density, latent=latent, codes=codes, seed=seed, flow=flow)(n, 0)
 
 
-def code_sampler(density: Density, *, latent: Latent, codes: Tensor | None, seed: int) -> Sampler:
+def code_sampler(
+    density: Density, *, latent: Latent, codes: Tensor | None, seed: int, flow: Flow | None = None
+) -> Sampler:
     """A function from `n` and the number of a block to `(n, code_size)` codes; each block has its own.
 
-    `prior` draws from p(z) and needs no data. The others need `codes` `(items, code_size)`, posterior means of
-    training items: `gmm` fits a mixture of 20 Gaussians to them, once (Ghosh et al. 2020, section 4), `posterior` draws
-    from the items themselves.
+    `prior` draws from p(z) and needs no data. `gmm` and `posterior` need `codes` `(items, code_size)`, posterior means
+    of training items: `gmm` fits a mixture of 20 Gaussians to them, once (Ghosh et al. 2020, section 4), `posterior`
+    draws from the items themselves. `flow` draws from the one that is given, which `fit_flow` has learnt from draws of
+    the posteriors of training items (two-stage VAE: Dai and Wipf 2019); a code with a form of its own, such as a
+    phase, is the nearest one to what comes out.
 
     Raises:
         UserError: for an unknown density.
     """
     if density == "prior":
         return _seeded(latent.prior_sample, seed)
+    if density == "flow":
+        assert flow is not None
+        return _seeded(lambda n: latent.project(flow.draw(n)), seed)
     if density not in ("gmm", "posterior"):
-        raise UserError(f"there is no density {density!r}: use prior, gmm or posterior")
+        raise UserError(f"there is no density {density!r}: use prior, gmm, posterior or flow")
     assert codes is not None
     if density == "posterior":
         return _seeded(lambda n: latent.project(codes[torch.randint(len(codes), (n,))]), seed)

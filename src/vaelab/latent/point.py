@@ -42,7 +42,7 @@ class PointLatent(Latent):
 
     @override
     def prior_sample(self, n: int) -> Tensor:
-        raise UserError("latent=point has no prior: sample with task.density=gmm or task.density=posterior")
+        raise UserError("latent=point has no prior: sample with task.density=gmm, flow or posterior")
 
     @override
     def prior_log_density(self, code: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vaelab.data.items import as_text
 from vaelab.data.module import DataModule
+from vaelab.errors import UserError
 from vaelab.figures.style import png
 from vaelab.kind.base import Examined
 from vaelab.overrides import typed
@@ -26,15 +27,18 @@ from vaelab.report.board import (
     save_pictures,
 )
 from vaelab.report.history import History
-from vaelab.report.judge import distance_measures, look, measures
+from vaelab.report.judge import distance_measures, flow_distance, look, measures
 from vaelab.report.sweep import SOON
 from vaelab.report.tables import collapse_warning, early_warning, is_beside, samples_note, tell_metrics
+from vaelab.run.flow import keep_flow, kept_at
 from vaelab.run.records import write_json
-from vaelab.variant.base import Method
+from vaelab.variant.base import HasCode, Method
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+# Seconds of training of which a flow's fit is a small part: after less it waits until it is asked for.
+LONG = 120.0
 # Settings of how a run is carried out, not of what is made: columns of the HPARAMS page only where they were typed.
 ASIDE = ("accelerator", "report", "resume", "threads")
 
@@ -71,6 +75,8 @@ def final_report(
     chosen = {} if best is None else {name: best if mode == "max" else -best}
     metrics = chosen | tested.means | {f"{variant.kind.prefix}/{name}": value for name, value in measured.items()}
     metrics |= distance_measures(variant, data)
+    if seconds >= LONG:
+        metrics |= learnt_prior(variant, data, directory / "checkpoints" / "best.ckpt")
     metrics |= {"measured_items": float(len(seen.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     metrics |= {"best_epoch": float(tested.epoch), "epochs": float(max(trainer.current_epoch, tested.epoch))}
@@ -102,6 +108,17 @@ def final_report(
         add_settings(writer, settings_of(config, words), step)
         trainer.logger.finalize("success")
     return metrics
+
+
+def learnt_prior(variant: Method, data: DataModule, checkpoint: Path) -> dict[str, float]:
+    """Fit and keep the flow of a checkpoint, and measure it; where that cannot be, say so."""
+    if not isinstance(variant, HasCode):
+        return {}
+    try:
+        return flow_distance(variant, keep_flow(variant, data, kept_at(checkpoint)), data)
+    except UserError as error:
+        print(error)
+        return {}
 
 
 def tell_end(

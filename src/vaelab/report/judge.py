@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
-from vaelab.metrics.samples import Reference, affordable, compared
+from vaelab.metrics.samples import Reference, affordable, compared, energy_distance
 from vaelab.variant.base import HasCode, HasLabels, Method
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaelab.data.batch import Batch
     from vaelab.data.loader import IndexLoader
     from vaelab.data.module import DataModule
+    from vaelab.latent.flow import Flow
 
 STEPS = 11  # of a path, ends included
 SAMPLES = 16  # new items in a figure
@@ -113,6 +114,14 @@ def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, f
     if features.accuracy is not None:
         beside["sample/classifier_accuracy"] = features.accuracy
     return reference, beside
+
+
+def flow_distance(method: Method, flow: Flow, data: DataModule) -> dict[str, float]:
+    """As `distance_measures` of new items whose codes a flow draws."""
+    assert isinstance(method, HasCode)
+    true = data.batch("test", compared(method.shape)).target
+    codes = sample_codes("flow", len(true), latent=method.latent, codes=None, seed=method.seed, flow=flow)
+    return {"sample/flow_energy_distance": energy_distance(method.made(codes, method.seed), true)}
 
 
 def _samplers(method: Method, train: Callable[[], Codes] | None) -> dict[str, Callable[[int], Tensor]]:

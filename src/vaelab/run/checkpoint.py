@@ -177,10 +177,7 @@ def _find_checkpoint(path: Path) -> Path:
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """What a checkpoint of ours holds; its entry has all its parts, and its weights are finite numbers."""
     try:
-        _check_archive(checkpoint)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        content = read_plain(checkpoint)
     except Exception as error:  # damaged bytes make the unpickler fail in every way there is
         raise UserError(
             f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): it is damaged, not a checkpoint, "
@@ -196,6 +193,14 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         )
     _check_content(checkpoint, content)
     return content
+
+
+def read_plain(file: Path) -> Any:
+    """The plain types and tensors in a file that torch wrote. Raises whatever there is where they are not that."""
+    _check_archive(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def whole_config(text: Any, where: str) -> DictConfig:
@@ -219,7 +224,7 @@ def _check_archive(checkpoint: Path) -> None:
 def _check_content(checkpoint: Path, content: dict[str, Any]) -> None:
     missing = {"config", "signature", "shape"} - set(content[KEY])
     weights = content.get("state_dict")
-    if missing or not isinstance(weights, dict) or not all(map(_is_weight, weights.items())):
+    if missing or not isinstance(weights, dict) or not all(map(is_weight, weights.items())):
         raise UserError(f"{checkpoint} lacks {', '.join(sorted(missing)) or 'weights'}: it is damaged")
     for name, value in weights.items():
         if not value.isfinite().all():
@@ -228,7 +233,8 @@ def _check_content(checkpoint: Path, content: dict[str, Any]) -> None:
             raise UserError(f"{checkpoint}: its weights {name} are beyond {HUGE:g}: it is damaged")
 
 
-def _is_weight(item: tuple[Any, Any]) -> bool:
+def is_weight(item: tuple[Any, Any]) -> bool:
+    """Whether this is a name and a tensor of plain numbers, all of which lie in the file."""
     name, value = item
     if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_quantized:
         return False

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from vaelab.data.module import class_numbers
 from vaelab.errors import UserError
-from vaelab.latent.base import Latent
-from vaelab.latent.densities import Density, sample_codes
+from vaelab.latent.densities import Density, Sampler, code_sampler
 from vaelab.memory import NUMBER, check_size
 from vaelab.run.checkpoint import Run
+from vaelab.run.flow import flow_of
 from vaelab.task.base import Output
 from vaelab.variant.base import ABLE, Decodes, HasCode, HasLabels, Method, Stepwise
 
@@ -22,6 +22,8 @@ FITTED_ON = 10_000
 @dataclass
 class Prior:
     """Draw `n` items. `density=prior` needs only the run; gmm and posterior look at its training data.
+
+    `density=flow` looks at them the first time; what it has learnt of them the run keeps.
 
     `noise` adds the likelihood's own noise to the decoded means; `steps` is how many a diffusion model or a flow takes
     instead of those that it was trained with in mind. `label` names classes that share the items evenly, one class
@@ -81,25 +83,25 @@ class Prior:
         return known[numbers[torch.arange(self.n) * len(numbers) // self.n]]
 
     def _codes(self, run: Run) -> Tensor:
-        return sample_codes(
-            self.density, self.n, latent=latent_of(run), codes=known_codes(run, self.density), seed=self.seed
-        )
+        if self.n < 1:
+            raise UserError(f"task.n must be at least 1, not {self.n}")
+        return sampler_of(run, self.density, self.seed)(self.n, 0)
 
 
-def latent_of(run: Run) -> Latent:
-    """The latent of a run whose model makes items of codes."""
-    assert isinstance(run.variant, Decodes)
-    return run.variant.latent
-
-
-def known_codes(run: Run, density: Density) -> Tensor | None:
-    """The codes of training items that a density is made of; None where it needs none.
+def sampler_of(run: Run, density: Density, seed: int) -> Sampler:
+    """Draws codes from a density of a run, as `code_sampler` says.
 
     Raises:
-        UserError: if the model has no code of an item.
+        UserError: if the model has no code of an item, and the density needs one; as `flow_of`.
     """
-    if density == "prior":
-        return None
-    if not isinstance(run.variant, HasCode):
-        raise UserError(f"task.density={density} needs {ABLE[HasCode]}, and variant={run.variant.name} has none: prior")
-    return run.variant.codes(run.data().loader("train", FITTED_ON))
+    assert isinstance(run.variant, Decodes)
+    codes, flow = None, None
+    if density != "prior":
+        if not isinstance(run.variant, HasCode):
+            needs = f"task.density={density} needs {ABLE[HasCode]}"
+            raise UserError(f"{needs}, and variant={run.variant.name} has none: prior")
+        if density == "flow":
+            flow = flow_of(run)
+        else:
+            codes = run.variant.codes(run.data().loader("train", FITTED_ON))
+    return code_sampler(density, latent=run.variant.latent, codes=codes, seed=seed, flow=flow)

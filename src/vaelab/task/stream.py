@@ -31,10 +31,10 @@ from vaelab.data.writers import (
     find_ffmpeg,
 )
 from vaelab.errors import Interrupted, UserError
-from vaelab.latent.densities import Density, code_sampler
+from vaelab.latent.densities import Density
 from vaelab.run.checkpoint import Run
 from vaelab.task.base import Output
-from vaelab.task.prior import known_codes, latent_of
+from vaelab.task.prior import sampler_of
 from vaelab.variant.base import Decodes, Method
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ Consumer = Literal["npy", "wav", "gif", "mp4", "live", "stdout"]
 
 CHUNK, CHUNK_NUMBERS = 256, 2**18  # items decoded at once: fewer where they are large, for the cache
 DRAWN, DRAWN_NUMBERS = 2**16, 2**20  # codes drawn at once: fewer where they are long
+LEARNT = 2**11  # as many from a flow, which takes its time
 FRAMES, DPI = 100, 100  # turns that a gif or mp4 shows, and how finely
 PROBES, PROBE_EVERY, KEPT = 16, 32, 1000  # so many first turns have a plain decode beside them, then one in so many
 SHOWN = 8  # items kept to be drawn
@@ -149,9 +150,10 @@ class Stream:
 
 def code_blocks(run: Run, density: Density, seed: int) -> Iterator[np.ndarray]:
     """Codes `(block, code_size)` without an end, each block from a seed of its own."""
-    latent = latent_of(run)
-    draw = code_sampler(density, latent=latent, codes=known_codes(run, density), seed=seed)
-    n = max(1, min(DRAWN, DRAWN_NUMBERS // latent.code_size))
+    assert isinstance(run.variant, Decodes)
+    draw = sampler_of(run, density, seed)
+    most = LEARNT if density == "flow" else DRAWN
+    n = max(1, min(most, DRAWN_NUMBERS // run.variant.latent.code_size))
     for block in itertools.count():
         yield draw(n, block).numpy()
 
