@@ -580,7 +580,7 @@ def test_a_net_of_the_users_own_is_trained_sampled_and_resumed_where_its_module_
     entry.write_text("_target_: own_nets.Mine\nwidths: [8]\n")
     own = ["--config-dir", "mine", *words("sine"), "architecture=mine", "trainer.max_epochs=1", "hydra.run.dir=run"]
     done = vaelab.train(*own, figures=False, cwd=tmp_path).done()
-    hint = next(line for line in done.out.splitlines() if line.startswith("sample"))
+    hint = next(line for line in done.out.splitlines() if line.startswith("sample "))
     assert hint.endswith("'trust=[own_nets]'")
     for door in (
         lambda *more: vaelab.sample("run=run", "task.n=1", *more, cwd=tmp_path),
