@@ -37,14 +37,15 @@ def hidden_psnr_db(error: Tensor) -> float:
 def classical_fills(x: Tensor, hidden: Tensor, train: Tensor) -> dict[str, Tensor]:
     """Items `(items, channels, *size)` with what is `hidden` `(items, 1, *size)` filled in by several ways.
 
-    `mean` is that of the item's own visible numbers, `mean_item` what training items have there on average, and
-    `biharmonic` the smoothest surface through what is visible.
+    `mean` is that of the item's own visible numbers, `mean_item` what training items have there on average, `harmonic`
+    a membrane through what is visible, and `biharmonic` a thin plate.
     """
     fills = {
         "mean": mean_fill(x, hidden),
         "mean_item": torch.where(hidden, mean_reconstruction(train, x), x),
+        "harmonic": smooth_fill(x, hidden, order=1),
     }
-    return fills if max(x.shape[2:]) > WIDEST else fills | {"biharmonic": biharmonic_fill(x, hidden)}
+    return fills if max(x.shape[2:]) > WIDEST else fills | {"biharmonic": smooth_fill(x, hidden, order=2)}
 
 
 def mean_fill(x: Tensor, hidden: Tensor) -> Tensor:
@@ -54,14 +55,15 @@ def mean_fill(x: Tensor, hidden: Tensor) -> Tensor:
     return torch.where(hidden, mean.view(*mean.shape, *[1] * (x.ndim - 2)), x)
 
 
-def biharmonic_fill(x: Tensor, hidden: Tensor) -> Tensor:
-    """Hidden numbers u such that Δ²u = 0 where they are, and what is visible stays (Damelin and Hoang 2018, eq. 1).
+def smooth_fill(x: Tensor, hidden: Tensor, order: int) -> Tensor:
+    """Hidden numbers u such that Δᵏu = 0 where they are, k being the `order`, and what is visible stays.
 
-    It is the surface with the least sum of squared Laplacians; on the grid, whose edges reflect. Shapes as those of
-    `hidden_errors`; the sparse system of each mask is factorised once for all channels and items that have it.
+    At order 1 neighbours differ as little as can be, at order 2 (biharmonic: Damelin and Hoang 2018) Laplacians are as
+    small as can be, in the sum of their squares. Δ is that of the grid, whose edges reflect. Shapes as those of
+    `hidden_errors`; the sparse system of each mask is solved once for all channels and items that have it.
     """
-    flat, filled = x.flatten(2).double().numpy(), x.flatten(2).double().numpy().copy()
-    operator = _biharmonic(x.shape[2:])
+    flat = x.flatten(2).double().numpy()
+    filled, operator = flat.copy(), _laplacian(x.shape[2:]) ** order
     masks, which = torch.unique(hidden.flatten(1), dim=0, return_inverse=True)
     for k, mask in enumerate(masks.numpy()):
         rows = np.flatnonzero(which.numpy() == k)
@@ -72,12 +74,12 @@ def biharmonic_fill(x: Tensor, hidden: Tensor) -> Tensor:
     return torch.from_numpy(filled).to(x.dtype).view_as(x)
 
 
-def _biharmonic(size: Sequence[int]) -> Any:
-    """The sparse Δ² of a grid, `(numbers, numbers)`."""
+def _laplacian(size: Sequence[int]) -> Any:
+    """The sparse −Δ of a grid, `(numbers, numbers)`: symmetric, and positive but for constants."""
+    from scipy.sparse import csr_matrix
     from scipy.sparse.linalg import LaplacianNd
 
-    laplacian = LaplacianNd(tuple(size), boundary_conditions="neumann", dtype=np.float64).tosparse()
-    return (laplacian @ laplacian).tocsr()
+    return csr_matrix(-LaplacianNd(tuple(size), boundary_conditions="neumann", dtype=np.float64).tosparse())
 
 
 def _solved(operator: Any, mask: np.ndarray, visible: np.ndarray) -> np.ndarray:
