@@ -34,9 +34,7 @@ def test_a_mask_is_fitted_as_its_picture_is_and_takes_all_that_has_a_share_in_a_
     rng, missing = np.random.default_rng(0), np.zeros((50, 60), bool)
     missing[20:31, 14:25] = True
     pixels = rng.integers(0, 256, (50, 60), dtype=np.uint8)
-    read = read_mask(
-        picture(tmp_path / "m.png", 255 * missing), (10, 10), picture(tmp_path / "a.png", pixels)
-    )
+    read = read_mask(picture(tmp_path / "m.png", 255 * missing), (10, 10), picture(tmp_path / "a.png", pixels))
     signature = Signature("picture", (1, 10, 10), None, (), {})
     one, other = (
         read_picture(picture(tmp_path / f"{fill}.png", np.where(missing, fill, pixels)), signature) for fill in (0, 255)
@@ -57,7 +55,7 @@ def test_for_what_is_no_picture_file_a_mask_has_the_items_own_size(tmp_path, spo
     np.save(tmp_path / "a.npy", np.zeros((3, 6, 8)))
     mask = picture(tmp_path / "m.png", spot)
     assert read_mask(mask, (6, 8), tmp_path / "a.npy").sum() == 2
-    with pytest.raises(UserError, match="has 8 x 6 pixels, and .*a.npy 5 x 5: give a mask of the same size"):
+    with pytest.raises(UserError, match=r"has 8 x 6 pixels, and .*a.npy 5 x 5: give a mask of the same size"):
         read_mask(mask, (5, 5), tmp_path / "a.npy")
 
 

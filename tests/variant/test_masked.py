@@ -143,7 +143,9 @@ def test_it_is_judged_beside_fills_that_need_no_net(tiny, experiment, kinds_own)
     hidden = run.variant.hidden(seen.item)
     low, high = (0, 1) if experiment in ("digits", "audio") else (-torch.inf, torch.inf)
     made = run.variant.told_of(seen.x, hidden).clamp(low, high)
-    by_hand = torch.stack([((a - b)[m.expand_as(a)] ** 2).mean() for a, b, m in zip(made, seen.target, hidden)])
+    by_hand = torch.stack(
+        [((a - b)[m.expand_as(a)] ** 2).mean() for a, b, m in zip(made, seen.target, hidden, strict=True)]
+    )
     assert told["masked_error"] == pytest.approx(by_hand.mean().item(), rel=1e-5)
     assert quick_measures(run.variant, seen, run.data())["masked_error"] == pytest.approx(told["masked_error"])
 
@@ -169,7 +171,8 @@ def test_it_learns_what_can_be_told(tiny, trainer_of):
 
 
 @pytest.mark.parametrize(
-    ("size", "patch"), [((8, 8), 2), ((28, 28), 4), ((64, 64), 8), ((256, 87), 11), ((128,), 16), ((2,), 1), ((1, 9), 1)]
+    ("size", "patch"),
+    [((8, 8), 2), ((28, 28), 4), ((64, 64), 8), ((256, 87), 11), ((128,), 16), ((2,), 1), ((1, 9), 1)],
 )
 def test_patches_that_nobody_chose_suit_the_item(size, patch):
     assert fitting_patch(size, None) == patch

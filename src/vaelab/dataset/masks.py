@@ -28,7 +28,9 @@ def read_mask(path: str | Path, size: Sequence[int], of: str | Path) -> Tensor:
     if is_arrays(file):
         return _of_array(file, tuple(size))
     if len(size) != 2:
-        raise UserError(f"{file} must be npy, {_words(size)} with 0 where nothing is missing: the items are no pictures")
+        raise UserError(
+            f"{file} must be npy, {_words(size)} with 0 where nothing is missing: the items are no pictures"
+        )
     read = attempt(lambda path: _white(path), file)
     if isinstance(read, str):
         raise UserError(f"{file} cannot be read: {read}")

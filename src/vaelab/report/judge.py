@@ -77,7 +77,7 @@ def _fill_measures(method: Inpaints, seen: Batch | Examined, data: DataModule) -
         told = {way: kind.fill_measures(made, true, hidden) for way, made in classical_fills(x, hidden, train).items()}
         return {f"baseline/{way}_{name}": value for way, of in told.items() for name, value in of.items()}
 
-    key = ("filled", kind.name, blake2b(hidden.contiguous().numpy()).digest())
+    key = ("filled", kind.name, blake2b(hidden.numpy().tobytes()).digest())
     return kind.fill_measures(method.fill(x, hidden), true, hidden) | data.once(key, beside)
 
 

@@ -80,9 +80,9 @@ class Inpaint:
             raise UserError(
                 f"task.hide={self.hide} is no part of {words}: give first and last along each axis, {_example(size)}"
             )
-        hidden = torch.zeros(1, 1, *size, dtype=torch.bool)
-        hidden[(..., *(slice(first, last + 1) for first, last in ends))] = True
-        return hidden
+        hidden = torch.zeros(size, dtype=torch.bool)
+        hidden[tuple(slice(first, last + 1) for first, last in ends)] = True
+        return hidden[None, None]
 
 
 def _example(size: tuple[int, ...]) -> str:

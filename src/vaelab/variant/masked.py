@@ -91,12 +91,13 @@ class Masked(Method):
         hidden = (lots.argsort(1).argsort(1) < self.count).view(-1, 1, *self.grid)
         for axis in range(2, hidden.ndim):
             hidden = hidden.repeat_interleave(self.patch, axis)
-        return hidden[(..., *(slice(side) for side in self.size))]
+        every = slice(None)
+        return hidden[(every, every, *(slice(side) for side in self.size))]
 
     # Steps --------------------------------------------------------------------------------------------------------
 
     def told_of(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """x `(batch, *shape)` as it is told from what is not `hidden` `(batch, 1, *size)`."""
+        """Items `(batch, *shape)` as they are told from what is not `hidden` `(batch, 1, *size)`."""
         seen = torch.cat([x.masked_fill(hidden, 0), hidden.to(x)], dim=1)
         return self.field(seen, x.new_zeros(len(x)))[:, : self.shape[0]].float()
 
