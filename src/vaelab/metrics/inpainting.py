@@ -10,7 +10,7 @@ from torch import Tensor
 from vaelab.metrics.baseline import mean_reconstruction
 from vaelab.metrics.picture import SMALLEST_MSE
 
-# Numbers along a side: across wider gaps the biharmonic equation is lost in rounding, which grows with the fourth power.
+# Numbers along a side: across wider gaps the biharmonic equation, whose rounding grows with their fourth power, is lost.
 WIDEST = 20_000
 
 
