@@ -31,6 +31,7 @@ Purpose = Literal[
     "features",  # the net that new items are compared in
     "reference",  # posteriors that stand for the aggregate
     "measures",  # halves, forests and batches of a measure
+    "masks",  # what is hidden of an item that is judged
 ]
 # Of the name, and made once: the call is part of every step.
 _BEGINNINGS: dict[str, int] = {

@@ -109,6 +109,8 @@ WORDS = [
     (["objective.free_bits=-1"], ["objective.free_bits"]),
     (["variant=acgan", "likelihood=gaussian"], ["variant=acgan needs items of two classes", "use variant=gan"]),
     ([*DIGITS, "variant=acgan", "dataset.keep=[3]"], ["variant=acgan needs items of two classes", "only 3"]),
+    ([*DIGITS, "variant=masked", "variant.patch=9"], ["variant.patch=9", "larger than an item of 8 x 8"]),
+    ([*DIGITS, "variant=masked", "variant.mask=1"], ["variant.mask must lie between 0 and 1"]),
     ([*DIGITS, "variant=wgan_div", "variant.p=0.5"], ["variant.p must be above 1"]),
     (
         [*DIGITS, "variant=gan", "accelerator.strategy=ddp_find_unused_parameters_false"],
@@ -268,6 +270,7 @@ def test_an_empty_folder_is_no_run(vaelab, tmp_path):
         (["task.n=0"], ["task.n", "at least 1"]),
         (["task.density=flat"], ["task.density=flat", "gmm"]),
         (["task=denoise", "task.file=x.csv"], ["task=denoise needs a clean partner", "variant=sine"]),
+        (["task=inpaint", "task.file=x.csv"], ["task=inpaint needs a way to fill what is missing", "variant=sine"]),
         (["task.label=[3]"], ["task.label needs classes that items are made of", "leave it null"]),
         (["task.label=3"], ["task.label=3 is not a list"]),
         (["task=interpolate", "task.files=[a.csv]"], ["two"]),

@@ -27,6 +27,7 @@ RECIPES = {
     "acgan": ("digits", ["variant=acgan", "variant.critic_steps=2", "trainer.max_epochs=2"]),
     "vae_gan": ("digits", ["variant=vae_gan", "trainer.log_every_n_steps=3", *DIGITS]),
     "vae_gan_accumulated": ("sine", ["variant=vae_gan", *SINE, "trainer.accumulate_grad_batches=2"]),
+    "masked": ("digits", ["variant=masked", "trainer.max_epochs=2"]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -51,6 +52,8 @@ CUTS = [
     ("vae_gan", 6, "SIGINT"),
     ("vae_gan", 15, "SIGKILL"),
     ("vae_gan_accumulated", 8, "SIGTERM"),
+    ("masked", 5, "SIGINT"),
+    ("masked", 15, "SIGKILL"),
 ]
 
 

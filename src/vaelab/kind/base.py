@@ -118,9 +118,9 @@ DRAWN = ("a dict, each name with a figure of matplotlib", _figures)
 ONE_DRAWN = ("a figure of matplotlib, or None", _figure_or_none)
 CHECKS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(("measures", "quick_measures", "code_measures", "band_measures", "path_measures"), MEASURED),
-    **dict.fromkeys(("sample_measures", "quick_sample_measures", "sample_baselines"), MEASURED),
+    **dict.fromkeys(("sample_measures", "quick_sample_measures", "sample_baselines", "fill_measures"), MEASURED),
     **dict.fromkeys(("figures", "sample_figures"), DRAWN),
-    **dict.fromkeys(("sample_figure", "path_figure"), ONE_DRAWN),
+    **dict.fromkeys(("sample_figure", "path_figure", "fill_figure"), ONE_DRAWN),
 }
 
 
@@ -256,6 +256,12 @@ class Kind:
         """As `quick_measures`, of new items."""
         return {}
 
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        """How near what was `hidden` `(n, 1, *size)` of items has come back; what was not does not count."""
+        from vaelab.metrics.inpainting import hidden_errors
+
+        return {"masked_error": float(hidden_errors(filled, true, hidden).mean())}
+
     def path_ends(self, item: Tensor, data: DataModule) -> tuple[Tensor, Tensor] | None:
         """Where paths that are measured begin and end: two lists of places in `item`; None: no path is measured."""
         return None
@@ -300,6 +306,10 @@ class Kind:
     def path_figure(self, x: Tensor) -> Figure | None:
         """One picture of an interpolation `(steps, *shape)`."""
         return self.sample_figure(x)
+
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        """One picture of items, what was `hidden` `(n, 1, *size)` of them, and what it was filled with."""
+        return None
 
     def path_shown(self, x: Tensor) -> tuple[int, int] | None:
         """Which two of some items have their path in a run's figures; None: none have."""

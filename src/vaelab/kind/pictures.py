@@ -54,6 +54,14 @@ class Pictures(Kind):
 
         return {"psnr_db": float(psnr_db(examined.reconstruction, examined.x).mean())}
 
+    @override
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        from vaelab.metrics.inpainting import hidden_errors, hidden_psnr_db
+
+        # Outside [0, 1] there is no picture.
+        error = hidden_errors(filled.clamp(0, 1), true, hidden)
+        return {"masked_error": float(error.mean()), "masked_psnr_db": hidden_psnr_db(error)}
+
     def code_measures(self, test: Codes, train: Callable[[], Codes], data: DataModule) -> dict[str, float]:
         """How well dimensions stand for the known factors, beside those of PCA."""
         from vaelab.metrics.disentanglement import disentanglement_measures
@@ -85,6 +93,12 @@ class Pictures(Kind):
         from vaelab.figures.pictures import picture_grid
 
         return picture_grid(x.clamp(0, 1))
+
+    @override
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        from vaelab.figures.pictures import filled_pictures
+
+        return filled_pictures(x, hidden, filled)
 
     @override
     def path_figure(self, x: Tensor) -> Figure | None:

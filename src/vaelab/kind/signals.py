@@ -59,6 +59,13 @@ class Signals(Kind):
         return wave_samples(self.codec.decode(x), sample_rate=self.signature.sample_rate)
 
     @override
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        from vaelab.figures.waves import filled_waves
+
+        waves = self.codec.decode(x, level), hidden[:, 0], self.codec.decode(filled, level)
+        return filled_waves(*waves, sample_rate=self.signature.sample_rate)
+
+    @override
     def path_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.waves import wave_path
 

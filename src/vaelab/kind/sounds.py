@@ -74,6 +74,12 @@ class Sounds(Kind):
         return audio_baselines(original, train, size) | ceiling
 
     @override
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        """In decibels, too: the root mean square error."""
+        measures = super().fill_measures(filled.clamp(0, 1), true, hidden)
+        return measures | {"masked_error_db": self.spectrogram.floor_db * measures["masked_error"] ** 0.5}
+
+    @override
     def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.spectrograms import spectrogram_pairs
 
@@ -87,6 +93,16 @@ class Sounds(Kind):
         from vaelab.figures.spectrograms import spectrogram_grid
 
         return spectrogram_grid(self.decibels(x, None)[:8], self.sample_rate, self.spectrogram.hop_length)
+
+    @override
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        from vaelab.figures.pictures import filled_pictures
+        from vaelab.figures.sheets import spectrogram_pictures
+
+        # On one scale, high frequencies above.
+        both = torch.cat([self.decibels(x, level)[:8], self.decibels(filled, level)[:8]])
+        original, made = torch.from_numpy(spectrogram_pictures(both)).chunk(2)
+        return filled_pictures(original, hidden[:8].flip(-2), made)
 
     def drawable(self, x: Tensor, level: Tensor | None) -> Tensor:
         """Spectrograms as pictures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
+from vaelab.metrics.inpainting import classical_fills
 from vaelab.metrics.samples import Reference, affordable, compared, energy_distance
-from vaelab.variant.base import HasCode, HasLabels, Method
+from vaelab.variant.base import HasCode, HasLabels, Inpaints, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,15 +41,16 @@ def look(method: Method, items: IndexLoader) -> Batch | Examined:
 
 def measures(method: Method, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
     """The measures of a kind of signal beside their baselines, flat, without the kind's prefix."""
+    filled = _fill_measures(method, seen, data) if isinstance(method, Inpaints) else {}
     if not (isinstance(method, HasCode) and isinstance(seen, Examined)):
-        return _sample_measures(method, seen.item, data, None)
+        return filled | _sample_measures(method, seen.item, data, None)
 
     @cache
     def train() -> Codes:
         items = data.drawn("train", BASELINE_ITEMS)
         return Codes(method.codes(data.loader("train", BASELINE_ITEMS)), items)
 
-    told = method.kind.measures(seen, data) | method.own_measures(seen, data)
+    told = filled | method.kind.measures(seen, data) | method.own_measures(seen, data)
     told |= method.kind.code_measures(Codes(seen.code, seen.item), train, data)
     return told | _path_measures(method, seen, data) | _sample_measures(method, seen.item, data, train)
 
@@ -56,9 +59,27 @@ def quick_measures(method: Method, seen: Batch | Examined, data: DataModule) -> 
     """Those that take no time."""
     kind = method.kind
     told = kind.quick_measures(seen, data) if isinstance(seen, Examined) else {}
+    if isinstance(method, Inpaints):
+        hidden = method.hidden(seen.item)
+        told |= kind.fill_measures(method.fill(seen.x, hidden), seen.target, hidden)
     if kind.quick_samples and method.has_samples:
         told |= kind.quick_sample_measures(method.sample(kind.quick_samples, method.seed), seen.item, data)
     return told
+
+
+def _fill_measures(method: Inpaints, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
+    """How near what is hidden of some items comes back, beside ways that need no net."""
+    assert isinstance(method, Method)
+    kind, n = method.kind, compared(method.shape)
+    x, true, hidden = seen.x[:n], seen.target[:n], method.hidden(seen.item[:n])
+
+    def beside() -> dict[str, float]:
+        train = data.batch("train", min(BASELINE_ITEMS, affordable(method.shape))).target
+        told = {way: kind.fill_measures(made, true, hidden) for way, made in classical_fills(x, hidden, train).items()}
+        return {f"baseline/{way}_{name}": value for way, of in told.items() for name, value in of.items()}
+
+    key = ("filled", kind.name, blake2b(hidden.numpy().tobytes()).digest())
+    return kind.fill_measures(method.fill(x, hidden), true, hidden) | data.once(key, beside)
 
 
 def _path_measures(method: HasCode, seen: Examined, data: DataModule) -> dict[str, float]:
@@ -76,10 +97,11 @@ def _sample_measures(
 ) -> dict[str, float]:
     """Of new items, and of those from a mixture that is fitted to the codes of training items, if there are codes."""
     kind = method.kind
-    if not kind.samples:
+    ways = _samplers(method, train)
+    if not (kind.samples and ways):
         return {}
     told: dict[str, float] = {}
-    for prefix, draw in _samplers(method, train).items():
+    for prefix, draw in ways.items():
         made = kind.sample_measures(draw(kind.samples), item, data)
         told |= {f"{prefix}{name}": value for name, value in made.items()}
     return told | kind.sample_baselines(item, data)
@@ -155,6 +177,8 @@ def figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if isinstance(method, HasCode) and isinstance(seen, Examined):
         drawn = method.kind.figures(seen, method)
         drawn |= _path_figure(method, seen)
+    if isinstance(method, Inpaints):
+        drawn |= _fill_figure(method, seen)
     return drawn | _sample_figures(method, seen)
 
 
@@ -166,6 +190,13 @@ def _path_figure(method: HasCode, seen: Examined) -> dict[str, Figure]:
     start, end = (seen.code[row][None] for row in ends)
     drawn = method.kind.path_figure(path(method, start, end)[0])
     return {} if drawn is None else {"path": drawn}
+
+
+def _fill_figure(method: Inpaints, seen: Batch | Examined) -> dict[str, Figure]:
+    assert isinstance(method, Method)
+    x, level, hidden = seen.x[:SAMPLES], seen.level[:SAMPLES], method.hidden(seen.item[:SAMPLES])
+    drawn = method.kind.fill_figure(x, hidden, method.fill(x, hidden), level)
+    return {} if drawn is None else {"filled": drawn}
 
 
 def _sample_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:

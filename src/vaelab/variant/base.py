@@ -121,6 +121,17 @@ class Denoises(HasCode, Protocol):
 
 
 @runtime_checkable
+class Inpaints(Protocol):
+    """Tells what is hidden of an item from the rest of it."""
+
+    def hidden(self, item: Tensor) -> Tensor:
+        """Which places of the items in these rows `(n,)` are hidden when they are judged: `(n, 1, *size)` bool."""
+
+    def fill(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Encoded x `(n, *shape)`, on the CPU, with what is `hidden` `(n, 1, *size)` told from the rest."""
+
+
+@runtime_checkable
 class Stepwise(Protocol):
     """Makes an item in many steps, and can do with fewer or more."""
 
@@ -145,6 +156,7 @@ ABLE: Mapping[type, str] = {
     HasDensity: "a density of items",
     Denoises: "a clean partner of every item",
     HasLabels: "classes that items are made of",
+    Inpaints: "a way to fill what is missing",
 }
 
 
