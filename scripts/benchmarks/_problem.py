@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vaelab.data.batch import Batch
-from vaelab.data.module import DataModule, Found
-from vaelab.variant.vae import VAE
+from vaelab.data.module import EVALUATION_BATCH, DataModule, Found
 
 
 def composed(*words: str) -> DictConfig:
@@ -33,12 +34,45 @@ def composed(*words: str) -> DictConfig:
     return config
 
 
+class ByHand(nn.Module):
+    """The nets of a method, and what one would write by hand around them."""
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """What a step minimises of `(batch, *shape)`."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """What follows each step of the optimizer."""
+
+    @torch.inference_mode()
+    def validate(self, x: Tensor, target: Tensor) -> float:
+        """What is told of a whole split: the mean loss."""
+        pairs = zip(x.split(EVALUATION_BATCH), target.split(EVALUATION_BATCH), strict=True)
+        return float(torch.stack([self.loss(a, b) * len(a) for a, b in pairs]).sum()) / len(x)
+
+
+class Net(ByHand):
+    """The net, latent and likelihood of a VAE, and the negative bound."""
+
+    def __init__(self, variant: Any) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.likelihood = variant.encoder, variant.decoder, variant.likelihood
+        self.latent = variant.latent
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """−ELBO in nats per sample, of `(batch, *shape)`."""
+        posterior = self.latent.posterior(self.encoder(x))
+        params = self.decoder(posterior.sample())
+        return posterior.kl().sum(1).mean() - self.likelihood.log_prob(target, params).mean()
+
+
 @dataclass
 class Problem:
-    """One thing to train for `epochs`, the same for every arm."""
+    """One thing to train for `epochs`, the same for every arm; `net` is what one would write by hand; None: a VAE."""
 
     words: list[str]
     epochs: int
+    net: Callable[[Any, Problem], ByHand] | None = None
 
     @cached_property
     def config(self) -> DictConfig:
@@ -59,12 +93,16 @@ class Problem:
         """What the data are."""
         return self.data.prepare()
 
-    def variant(self) -> VAE:
+    def variant(self) -> Any:
         """A new untrained model, with the same weights each time."""
         from vaelab.run.build import build_variant
 
         torch.manual_seed(self.config.seed)
         return build_variant(self.config, self.data.codec, self.found.signature, self.found.shape)
+
+    def by_hand(self, variant: Any) -> ByHand:
+        """Its nets as one would train them without vaelab."""
+        return Net(variant) if self.net is None else self.net(variant, self)
 
     @cached_property
     def train(self) -> Batch:
@@ -90,21 +128,6 @@ class Problem:
     def epoch_steps(self) -> int:
         """Optimizer steps in an epoch."""
         return -(-len(self.data.stores["train"]) // self.batch_size)
-
-
-class Net(nn.Module):
-    """The net, latent and likelihood of a variant, and the negative bound as one would write it by hand."""
-
-    def __init__(self, variant: VAE) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.likelihood = variant.encoder, variant.decoder, variant.likelihood
-        self.latent = variant.latent
-
-    def loss(self, x: Tensor, target: Tensor) -> Tensor:
-        """−ELBO in nats per sample, of `(batch, *shape)`."""
-        posterior = self.latent.posterior(self.encoder(x))
-        params = self.decoder(posterior.sample())
-        return posterior.kl().sum(1).mean() - self.likelihood.log_prob(target, params).mean()
 
 
 # Files such as a user has --------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ process, which has the same torch). Held as its users have it, and so different:
 
 Bars are drawn as on a terminal, into nothing. The arms of a repetition follow one another in a random order; a ratio is
 that of processor time (all threads) to the loop's in the same repetition. Figures are medians (smallest–largest).
+WGAN-GP, flow matching and diffusion, on the nets of the digits, have no other arm than the loop by hand. It has one
+optimizer, too, averages weights as they do, and validates what they validate, once an epoch of 12 steps.
 "Without pictures" leaves out what vaelab draws for TensorBoard as it trains. Fits as short as these draw nothing, where
 one of more than a minute spends two hundredths of its time on it: `vaelab` is so much too small for that.
 """
@@ -35,7 +37,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks._problem import Net, Problem, write_mnist, write_pictures
+from benchmarks._family import Diffused, Matched, Penalised
+from benchmarks._problem import ByHand, Net, Problem, write_mnist, write_pictures
 from benchmarks._pythae import Pythae, pythae_or_none
 from benchmarks._table import Options, Record, Table, digits, ratios, spread
 from benchmarks._timing import interleave, timed, unseen
@@ -51,12 +54,16 @@ EQUAL = [
 
 
 class Workload(NamedTuple):
-    """A configuration and its epochs; `files` writes the data that a user would have."""
+    """A configuration and its epochs; `files` writes the data that a user would have.
+
+    `net` is what one would write by hand of what is no VAE.
+    """
 
     words: list[str]
     epochs: int
     quick_epochs: int = 1
     files: Callable[[Path], Path] | None = None
+    net: Callable[[Any, Problem], ByHand] | None = None
 
 
 def mlp(batch_size: int, epochs: int) -> Workload:
@@ -72,6 +79,9 @@ WORKLOADS = {
     "sine_32": Workload(["experiment=sine", "dataset.batch_size=32"], 6, quick_epochs=2),
     "conv1d": Workload(["experiment=radio", "architecture=conv1d", "latent=point", "variant.peak_weight=0"], 1),
     "conv2d_64": Workload(["experiment=images", "architecture=conv2d", "dataset.flip=false"], 10, files=write_pictures),
+    "wgan_gp": Workload(["experiment=digits_gan"], 60, quick_epochs=10, net=Penalised),
+    "flow_matching": Workload(["experiment=digits", "variant=flow_matching"], 60, quick_epochs=10, net=Matched),
+    "ddpm": Workload(["experiment=digits", "variant=ddpm"], 60, quick_epochs=10, net=Diffused),
 }
 
 
@@ -85,7 +95,7 @@ class Fit(NamedTuple):
 def by_hand(problem: Problem, folder: Path) -> Fit:
     """A loop such as one would write for this net alone."""
     variant = problem.variant()
-    net = Net(variant)
+    net = problem.by_hand(variant)
     train, val = problem.train, problem.val
     lr, batch_size = problem.config.optimizer.lr, problem.batch_size
 
@@ -99,19 +109,12 @@ def by_hand(problem: Problem, folder: Path) -> Fit:
                 optimizer.zero_grad()
                 net.loss(x, target).backward()
                 optimizer.step()
+                net.after_step()
                 steps += 1
-            validation_loss(net, val.x, val.target)
+            net.eval().validate(val.x, val.target)
         return {"steps": steps}
 
     return Fit(fit, variant)
-
-
-@torch.inference_mode()
-def validation_loss(net: Net, x: Tensor, target: Tensor) -> float:
-    """The mean over a whole split."""
-    net.eval()
-    pairs = zip(x.split(EVALUATION_BATCH), target.split(EVALUATION_BATCH), strict=True)
-    return float(torch.stack([net.loss(a, b) * len(a) for a, b in pairs]).sum()) / len(x)
 
 
 def with_vaelab(problem: Problem, folder: Path) -> Fit:
@@ -194,6 +197,8 @@ ARMS: dict[str, Callable[[Problem, Path], Fit]] = {
     "vaelab": with_vaelab,
     "Lightning": with_lightning,
 }
+# Of what is no VAE, which the others would have to be taught first.
+OWN = (REFERENCE, "vaelab")
 
 
 def run_arm(prepare: Callable[[Problem, Path], Fit], problem: Problem) -> Record:
@@ -231,9 +236,10 @@ def measure_workload(table: Table, name: str, options: Options, pythae: Pythae |
     if workload.files is not None:
         folder = files / workload.files.__name__
         words.append(f"dataset.root={folder if folder.exists() else workload.files(folder)}")
-    problem = Problem(words, workload.quick_epochs if options.quick else workload.epochs)
-    arms = {arm: partial(run_arm, prepare, problem) for arm, prepare in ARMS.items()}
-    if pythae is not None and not problem.denoises:
+    problem = Problem(words, workload.quick_epochs if options.quick else workload.epochs, workload.net)
+    prepared = {arm: ARMS[arm] for arm in (ARMS if workload.net is None else OWN)}
+    arms = {arm: partial(run_arm, prepare, problem) for arm, prepare in prepared.items()}
+    if pythae is not None and not problem.denoises and workload.net is None:
         pythae.load(problem)
         arms["pythae"] = pythae.train
     records = [record | {"workload": name} for record in interleave(arms, options.repeats)]
@@ -250,8 +256,7 @@ def row(name: str, problem: Problem, records: list[Record]) -> list[str]:
         for record in records
     ]
     cells = [str(ratios(kind, "vaelab", REFERENCE, "cpu")) for kind in (records, without)]
-    cells.append(str(ratios(records, "Lightning", REFERENCE, "cpu")))
-    has_pythae = any(record["arm"] == "pythae" for record in records)
-    cells.append(str(ratios(records, "pythae", REFERENCE, "cpu")) if has_pythae else "—")
+    there = {record["arm"] for record in records}
+    cells += [str(ratios(records, arm, REFERENCE, "cpu")) if arm in there else "—" for arm in ("Lightning", "pythae")]
     each = 1000 * spread(records, REFERENCE, "cpu").median / steps
     return [name, f"{steps:,}", f"{problem.epoch_steps:,}", digits(each), *cells]

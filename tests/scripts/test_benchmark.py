@@ -174,6 +174,58 @@ def same(weights, others):
     return all(torch.allclose(weights[name], others[name], atol=1e-4) for name in weights)
 
 
+@pytest.mark.parametrize("name", ["wgan_gp", "flow_matching", "ddpm"])
+def test_the_loop_by_hand_takes_the_steps_of_the_method(module, monkeypatch, name):
+    """With the same numbers in the place of chance, both arms must come to the same weights and averages."""
+    training, problems = module("benchmarks.training"), module("benchmarks._problem")
+    workload, least = training.WORKLOADS[name], {"randn": -1.5, "rand": 0.1}
+    words = [
+        *workload.words,
+        *training.EQUAL,
+        "dataset.keep=[0]",
+        "dataset.batch_size=200",
+        "architecture.widths=[8]",
+        "latent.dim=3",
+    ]
+    words += ["variant.critic_steps=1"] if name == "wgan_gp" else []
+    trained = {}
+
+    def numbers(kind):
+        def made(*shape, **settings):
+            size = torch.Size(shape[0] if shape and not isinstance(shape[0], int) else shape)
+            return torch.linspace(least[kind], -least[kind] if kind == "randn" else 0.9, size.numel()).view(size)
+
+        return made
+
+    def fit(arm, epochs):
+        problem = problems.Problem(words, epochs, workload.net)
+        before = {key: values.clone() for key, values in problem.variant().named_parameters()}
+
+        def kept(prepare, problem, folder):
+            made = prepare(problem, folder)
+            trained[arm, epochs] = dict(made.net.named_parameters())
+            return made
+
+        training.run_arm(partial(kept, training.ARMS[arm]), problem)
+        return before
+
+    with monkeypatch.context() as patched:
+        for kind in least:
+            patched.setattr(torch, kind, numbers(kind))
+        patched.setattr(torch, "randn_like", lambda x: numbers("randn")(x.shape))
+        patched.setattr(torch, "randperm", lambda n, **settings: torch.arange(n))
+        before = fit("by hand", 4)
+        fit("vaelab", 4)
+        fit("vaelab", 5)
+    ours, theirs, later = trained["vaelab", 4], trained["by hand", 4], trained["vaelab", 5]
+    learnt = {key for key in before if not key.startswith(("averaged", "likelihood"))}
+    averages = {key for key in before if key.startswith("averaged")}
+    assert learnt and averages and all(not torch.equal(theirs[key], before[key]) for key in averages)
+    assert same({key: theirs[key] for key in learnt}, {key: ours[key] for key in learnt})
+    # An average is taken when the next step begins.
+    assert same({key: theirs[key] for key in averages}, {key: later[key] for key in averages})
+
+
 def test_a_workload_becomes_a_row_of_ratios_to_the_loop_by_hand(module):
     training, problems = module("benchmarks.training"), module("benchmarks._problem")
     problem = problems.Problem(["experiment=sine", "dataset.waves=100", "dataset.batch_size=40"], epochs=2)
