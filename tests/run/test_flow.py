@@ -19,7 +19,9 @@ def kept(tiny, tmp_path, monkeypatch):
         run = tiny(experiment, *words)
         run.directory, run.checkpoint = folder, folder / "checkpoints" / "best.ckpt"
         run.checkpoint.parent.mkdir(exist_ok=True)
-        torch.save({KEY: checkpoint_entry(run.config, run.variant), "state_dict": run.variant.state_dict()}, run.checkpoint)
+        torch.save(
+            {KEY: checkpoint_entry(run.config, run.variant), "state_dict": run.variant.state_dict()}, run.checkpoint
+        )
         return run
 
     return make
