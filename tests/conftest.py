@@ -23,9 +23,11 @@ TINY = {
     ],
     "denoise": ["architecture.widths=[8,8]", "optimizer.warmup_steps=1"],
     "channel": ["dataset.channels=60", "dataset.taps=16", "architecture.widths=[16]", "optimizer.warmup_steps=1"],
+    "mixture": ["dataset.points=600", "dataset.split=[0.6,0.1,0.3]", "architecture.widths=[16]"],
     "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.widths=[4,4]"],
 }
 
+TINY["digits_gan"] = TINY["digits"]
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

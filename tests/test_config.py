@@ -210,10 +210,12 @@ from vaelab.architecture.base import Architecture
 class Mine(Architecture):
     width: int = 4
     inner: Architecture | None = None
+    encoder = decoder = lambda self, *given: None
 
 @dataclass
 class Pair(Architecture):
     inner: Architecture
+    encoder = decoder = lambda self, *given: None
 
 class Other:
     def encoder(self): ...

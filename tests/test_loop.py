@@ -5,6 +5,7 @@ import torch
 
 from vaelab import loop
 from vaelab.loop import BlockLoop
+from vaelab.trainer.plan import plan
 
 
 class Spied(BlockLoop):
@@ -29,6 +30,7 @@ def trained(tiny, trainer_of, notes_of):
         if blocks:
             Spied.put_into(trainer)
         torch.manual_seed(1)
+        plan(trainer, run.variant, run.data())
         trainer.fit(run.variant.train(), datamodule=run.data())
         held = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
         return held, notes.rows, Spied.taken

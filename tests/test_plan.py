@@ -27,6 +27,7 @@ FLOORS = (
     {"overrides", "cli"},
     {"run"},
     {"report"},
+    {"trainer"},
     {"task"},
     {"train", "sample"},
 )
@@ -114,9 +115,35 @@ def test_every_room_stands_on_those_below_it():
     assert not wrong
 
 
+def test_no_kind_knows_a_method_or_a_net():
+    for name, path in modules():
+        if room(name) == "kind":
+            assert not {other for other in GRAPH[name] if room(other) in ("variant", "architecture", "loop")}
+            assert "lightning" not in path.read_text() and "nn.Module" not in path.read_text()
+
+
+def _names(comparison):
+    """Whether something is compared with words."""
+    return isinstance(comparison.comparators[0], ast.Constant | ast.Tuple | ast.Set | ast.List)
+
+
+def test_nothing_asks_which_kind_or_method_it_has_before_it():
+    for name, path in modules():
+        if room(name) in ("kind", "variant"):
+            continue
+        named = {other for other in GRAPH[name] if room(other) in ("kind", "variant")}
+        assert named <= {"vaelab.kind.base", "vaelab.variant.base"}, name
+        # Readers hold a file against what the data of a run were.
+        if room(name) in ("dataset", "data"):
+            continue
+        asked = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Compare)]
+        left = [node.left.attr for node in asked if isinstance(node.left, ast.Attribute) and _names(node)]
+        assert "kind" not in left, name
+
+
 def test_what_the_package_imports_is_declared_and_not_left_to_others_to_bring():
     needs = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
-    declared = {re.match(r"[\w.-]+", need)[0].lower() for need in needs}
+    declared = {re.match(r"[\w.-]+", need)[0].lower().replace("_", "-") for need in needs}
     imported = {
         name.partition(".")[0]
         for path in PACKAGE.parent.rglob("*.py")
@@ -126,4 +153,6 @@ def test_what_the_package_imports_is_declared_and_not_left_to_others_to_bring():
     }
     brought = packages_distributions()
     others = imported - sys.stdlib_module_names - {"vaelab"}
-    assert {name for name in others if not declared & {found.lower() for found in brought.get(name, [])}} == set()
+    assert {
+        name for name in others if not declared & {found.lower().replace("_", "-") for found in brought.get(name, [])}
+    } == set()

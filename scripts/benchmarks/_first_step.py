@@ -20,14 +20,23 @@ def with_vaelab() -> None:
     """The default training of `vaelab-train`."""
     import vaelab.train
 
-    make = vaelab.train.make_trainer
+    import_frameworks = vaelab.train.import_frameworks
 
-    def made(*arguments: Any) -> Any:
-        trainer = make(*arguments)
-        trainer.callbacks[-1].on_train_batch_end = stop
-        return trainer
+    def imported() -> None:
+        # Not earlier: what this imports is what import_frameworks takes care of.
+        import_frameworks()
+        import vaelab.trainer.make
 
-    vaelab.train.make_trainer = made
+        make = vaelab.trainer.make.make_trainer
+
+        def made(*arguments: Any) -> Any:
+            trainer = make(*arguments)
+            trainer.callbacks[-1].on_train_batch_end = stop
+            return trainer
+
+        vaelab.trainer.make.make_trainer = made
+
+    vaelab.train.import_frameworks = imported
     sys.argv = ["vaelab-train", "trainer.max_steps=1", "accelerator=cpu", f"hydra.run.dir={tempfile.mkdtemp(dir='.')}"]
     vaelab.train.main()
 

@@ -17,8 +17,12 @@ from benchmarks._timing import peak_mb, timed, unseen
 from benchmarks.growth import EQUAL
 from vaelab.report.board import Board
 from vaelab.run.checkpoint import Run
+from vaelab.run.folder import Opened
 from vaelab.task.likelihood import Likelihood
-from vaelab.train import fit, make_trainer, quieten_lightning
+from vaelab.trainer.fit import fit
+from vaelab.trainer.frameworks import quieten_lightning
+from vaelab.trainer.make import make_trainer
+from vaelab.trainer.plan import plan
 
 Work = Callable[[], object]
 
@@ -59,10 +63,11 @@ def mnist(folder: Path, train: int) -> list[str]:
 
 def trained(problem: Problem, folder: Path) -> None:
     """Vaelab's own training, from its data on, without pictures."""
-    variant = problem.variant()
-    trainer = make_trainer(problem.config, folder, problem.data, variant)
+    run, variant = Opened(folder, problem.config, None), problem.variant()
+    trainer = make_trainer(run, problem.data, variant)
+    plan(trainer, variant, problem.data)
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Board)]
-    fit(trainer, variant, problem.data, folder, None)
+    fit(trainer, variant, problem.data, run)
 
 
 def own_peak() -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vaelab.data.batch import Batch
 from vaelab.data.module import DataModule, Found
-from vaelab.variant.base import VAE
+from vaelab.variant.vae import VAE
 
 
 def composed(*words: str) -> DictConfig:

@@ -81,7 +81,11 @@ class Epochs(L.Callback):
 
 def epochs(problem: Problem) -> list[Record]:
     """Train, and tell of each epoch."""
-    from vaelab.train import fit, make_trainer, quieten_lightning
+    from vaelab.run.folder import Opened
+    from vaelab.trainer.fit import fit
+    from vaelab.trainer.frameworks import quieten_lightning
+    from vaelab.trainer.make import make_trainer
+    from vaelab.trainer.plan import plan
 
     quieten_lightning()
     data, loading = problem.data, []
@@ -89,11 +93,12 @@ def epochs(problem: Problem) -> list[Record]:
     data.train_dataloader = lambda: timing(make(), loading)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder, unseen(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        variant = problem.variant()
-        trainer = make_trainer(problem.config, Path(folder), data, variant)
+        run, variant = Opened(Path(folder), problem.config, None), problem.variant()
+        trainer = make_trainer(run, data, variant)
+        plan(trainer, variant, data)
         kept = Epochs(loading)
         trainer.callbacks.append(kept)  # type: ignore[attr-defined]
-        fit(trainer, variant, data, Path(folder), None)
+        fit(trainer, variant, data, run)
     return kept.records
 
 

@@ -30,7 +30,7 @@ CASES = {
     "another seed": (SEEDS, []),
     "another seed, with figures": (SEEDS, ["report.figures=true"]),
 }
-HYDRA, IDLE = "Hydra alone", "from vaelab.cli import run; run(lambda config: 0.0, 'train')"
+HYDRA, IDLE = "Hydra alone", "from vaelab.cli import compose_and_do; compose_and_do(lambda config: 0.0, 'train')"
 
 
 def measure(options: Options) -> Table:

@@ -40,7 +40,7 @@ from benchmarks._pythae import Pythae, pythae_or_none
 from benchmarks._table import Options, Record, Table, digits, ratios, spread
 from benchmarks._timing import interleave, timed, unseen
 from vaelab.data.module import EVALUATION_BATCH
-from vaelab.train import look_for_gpus_once, quieten_lightning
+from vaelab.trainer.frameworks import look_for_gpus_once, quieten_lightning
 
 REFERENCE = "by hand"
 # One optimizer without a schedule, no clipping, constant beta: what every arm can do.
@@ -116,14 +116,18 @@ def validation_loss(net: Net, x: Tensor, target: Tensor) -> float:
 
 def with_vaelab(problem: Problem, folder: Path) -> Fit:
     """The trainer of vaelab, with all that a user gets."""
-    from vaelab.train import fit, make_trainer
+    from vaelab.run.folder import Opened
+    from vaelab.trainer.fit import fit
+    from vaelab.trainer.make import make_trainer
+    from vaelab.trainer.plan import plan
 
-    variant = problem.variant()
-    trainer = make_trainer(problem.config, folder, problem.data, variant)
+    run, variant = Opened(folder, problem.config, None), problem.variant()
+    trainer = make_trainer(run, problem.data, variant)
+    plan(trainer, variant, problem.data)
     pictures = count_pictures(trainer)
 
     def train() -> Record:
-        fit(trainer, variant, problem.data, folder, None)
+        fit(trainer, variant, problem.data, run)
         return {"steps": trainer.global_step, "pictures_cpu": sum(pictures)}
 
     return Fit(train, variant)

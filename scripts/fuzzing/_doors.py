@@ -21,7 +21,7 @@ from fuzzing._kind import Reading
 HEAVY = (
     *("vaelab.train", "vaelab.sample", "vaelab.run.directory", "vaelab.report.finale", "vaelab.report.board"),
     *("vaelab.report.checkpoints", "vaelab.report.progress", "vaelab.report.tables", "vaelab.task.base"),
-    *("matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
+    *("vaelab.trainer.make", "matplotlib.pyplot", "sklearn.decomposition", "sklearn.mixture", "sklearn.datasets"),
     *("torch.utils.tensorboard", "torchvision", "torchmetrics", "librosa", "soundfile", "PIL.Image"),
 )
 READERS = (
@@ -96,14 +96,14 @@ def door(name: str, *words: str) -> str:
     """
     import importlib
 
-    from vaelab.cli import run
+    from vaelab.cli import compose_and_do
     from vaelab.errors import UserError
 
     job = getattr(importlib.import_module(f"vaelab.{name}"), name)
     sys.argv = [f"vaelab-{name}", *words]
     status: Any = 0
     try:
-        run(job, name)
+        compose_and_do(job, name)
     except SystemExit as leaving:
         status = leaving.code or 0
     sys.stdout.flush()

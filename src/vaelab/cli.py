@@ -43,6 +43,8 @@ NO_MEMORY = (
 BEGAN = "VAELAB_BEGAN"
 # How many folders named after this second other processes have, read there, too.
 TAKEN = "VAELAB_TAKEN"
+# Where it is set, an error in a module of the user's own ends with the whole traceback.
+TRACEBACK = "VAELAB_TRACEBACK"
 # Options of Hydra's that are followed by a word of their own.
 WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
@@ -52,7 +54,7 @@ UNREAD = 141  # exit status when whoever reads our output went away, as a shell 
 
 
 def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
-    """`run` as all that a process does: once everything is closed, it ends at once.
+    """`compose_and_do` as all that a process does: once everything is closed, it ends at once.
 
     Python would first take apart what torch and Lightning are made of, piece by piece, for more than a second.
     """
@@ -74,7 +76,7 @@ def program(job: Callable[[DictConfig], Any], config_name: str) -> None:
     # Handlers run in the reverse order: those of the libraries, which are imported later, come before this one.
     atexit.register(leave)
     try:
-        run(job, config_name)
+        compose_and_do(job, config_name)
         status = 0
     except SystemExit as leaving:
         # As Python has it: nothing is 0, and words, which it prints, are 1.
@@ -93,7 +95,7 @@ def open_outputs() -> None:
             out.reconfigure(errors="backslashreplace")
 
 
-def run(job: Callable[[DictConfig], Any], config_name: str) -> None:
+def compose_and_do(job: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `configs/<config_name>.yaml` with the command line's overrides and do the job with it.
 
     Exit status: 0 done, 1 a mistake that the user can mend (one line says which), 130 and 143 interrupted, 141 the
@@ -144,7 +146,7 @@ def _reporting(job: Callable[[DictConfig], Any], config_name: str) -> Callable[[
             # In a sweep, too: nobody reads what the other jobs would say.
             sys.exit(UNREAD)
         except Exception as error:
-            mistake = as_mistake(error, config_name)
+            mistake = as_mistake(error, config_name) or of_own_module(error, config)
             if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(mistake, Interrupted):
                 if mistake is None:
                     traceback.print_exception(error)
@@ -180,6 +182,44 @@ def as_mistake(error: Exception, config_name: str) -> UserError | None:
         where = error.filename or "while writing"
         return UserError(f"{error.strerror}: {where}; free some space or choose another folder")
     return None
+
+
+def of_own_module(error: Exception, config: DictConfig) -> UserError | None:
+    """What to tell of an exception in a module of the user's own, or of a method that a class leaves open; else None.
+
+    Nothing where the whole traceback is asked for.
+    """
+    if os.environ.get(TRACEBACK):
+        return None
+    frames = list(traceback.walk_tb(error.__traceback__))
+    said = next(iter(str(error).strip().splitlines()), "")
+    own = [
+        (frame, line) for frame, line in frames if _lies_in(frame.f_globals.get("__name__", ""), own_modules(config))
+    ]
+    if own:
+        frame, line = own[-1]
+        place = f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}, line {line}"
+        told = ": ".join(filter(None, (type(error).__name__, said)))
+        return UserError(f"{place}: {told} ({TRACEBACK}=1 shows the whole traceback)")
+    if isinstance(error, NotImplementedError) and frames:
+        frame = frames[-1][0]
+        base, code = str(frame.f_globals.get("__name__")), frame.f_code
+        owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        found = owner if isinstance(owner, type) else type(owner)
+        if re.fullmatch(r"vaelab\.\w+\.base", base):
+            return UserError(f"{found.__module__}.{found.__qualname__} has no {code.co_name}: {base} says what it does")
+    return None
+
+
+def own_modules(config: DictConfig) -> list[str]:
+    """The modules outside of vaelab whose classes a configuration names, or trusts a run to name."""
+    from vaelab.config import foreign_modules
+
+    return [*foreign_modules(config), *map(str, config.get("trust") or ())]
+
+
+def _lies_in(module: str, modules: list[str]) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in modules)
 
 
 def _raised_in(error: Exception) -> str:

@@ -8,6 +8,7 @@ import pkgutil
 import sys
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,16 @@ CHOOSE = "choose an entry of the group, or name a class of your own that does wh
 PLAIN_CLASSES = ("builtins", "pathlib", "typing")
 # What every protocol has of itself.
 OF_PROTOCOLS = ("__init__", "__subclasshook__")
+# What a class must bring itself, by the interface that it is derived from; all the rest may be left as it is there.
+BROUGHT = {
+    "vaelab.architecture.base.Architecture": ("encoder", "decoder"),
+    "vaelab.codec.base.Codec": ("encode", "decode"),
+    "vaelab.kind.base.Kind": ("fits",),
+    "vaelab.latent.base.Latent": ("posterior", "prior_sample"),
+    "vaelab.likelihood.base.Likelihood": ("log_prob", "sample"),
+    "vaelab.objective.base.Objective": ("__call__",),
+    "vaelab.variant.base.Method": ("nets", "step", "told", "validation_step"),
+}
 
 T = TypeVar("T")
 
@@ -59,6 +70,7 @@ class Report:
     every_epochs: int | None
     test_items: int
     figures: bool | None
+    rank: str | None
 
 
 @dataclass
@@ -132,11 +144,59 @@ def bind(config: DictConfig, interface: type[T]) -> T:
 
 def checked_class(node: DictConfig, interface: type[T]) -> type[T]:
     """The class that a node names. Raises `UserError` if it does not implement the interface."""
-    found: Any = find_target(node)
-    if not implements(found, interface):
-        place, name = _place(node), _name(interface)
-        raise UserError(f"{place}._target_={node._target_} is no class of the interface {name}: {CHOOSE}")
-    return cast("type[T]", found)
+    target: Any = find_target(node)
+    where = f"{_place(node)}._target_={node._target_}"
+    if not implements(target, interface):
+        raise UserError(f"{where} is no class of the interface {_name(interface)}: {CHOOSE}")
+    check_methods(target, interface, where)
+    return cast("type[T]", target)
+
+
+def check_methods(found: type, interface: type, where: str) -> None:
+    """Check that a class brings the methods that its interface leaves open, and that all of them take what is given.
+
+    Raises:
+        UserError: naming the method and what it takes.
+    """
+    for name in BROUGHT.get(_name(interface), ()):
+        if _inherited(found, interface, name):
+            asked = inspect.getattr_static(interface, name)
+            words = f"{name}{_words_of(asked, name)}"
+            raise UserError(f"{where} has no {words}: {interface.__module__} says what it does")
+    for name, asked in vars(interface).items():
+        if (name.startswith("_") and name != "__call__") or _inherited(found, interface, name):
+            continue
+        own = inspect.getattr_static(found, name)
+        if isinstance(asked, classmethod) and not isinstance(own, classmethod | staticmethod):
+            raise UserError(f"{where}: {name} is asked of the class: write @classmethod above it")
+        if isinstance(asked, classmethod) or inspect.isfunction(asked):
+            _check_call(getattr(own, "__func__", own), getattr(asked, "__func__", asked), f"{where}: {name}")
+
+
+def _inherited(found: type, interface: type, name: str) -> bool:
+    """Whether a class has of this name just what the interface has."""
+    return inspect.getattr_static(found, name) is inspect.getattr_static(interface, name)
+
+
+def _check_call(own: Any, asked: Any, where: str) -> None:
+    """Check that a function can be called as another one is. Raises `UserError`."""
+    given = list(inspect.signature(asked).parameters.values())
+    if not inspect.isfunction(own) or any(one.kind is one.VAR_POSITIONAL for one in given):
+        return
+    try:
+        inspect.signature(own).bind(
+            *(one.name for one in given if one.default is one.empty and one.kind is not one.KEYWORD_ONLY),
+            **{one.name: None for one in given if one.default is not one.empty or one.kind is one.KEYWORD_ONLY},
+        )
+    except TypeError:
+        raise UserError(f"{where} must take {_words_of(asked, '')}, and takes {_words_of(own, '')}") from None
+
+
+def _words_of(function: Any, name: str) -> str:
+    """What a method takes, in words: its parameters without `self` and their types."""
+    if name == "validation_step":
+        return "(batch, batch_idx)"
+    return f"({', '.join(_parameters(getattr(function, '__func__', function))[1:])})"
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -150,18 +210,33 @@ def _place(node: DictConfig) -> str:
 def _check_object(node: DictConfig, interface: type) -> None:
     """Check what a node, and those below it that are objects, name, and their settings. Raises `UserError`."""
     place = _place(node)
-    found: Any = checked_class(node, interface)
+    target: Any = checked_class(node, interface)
     for key in map(str, node):
         if key.startswith("_") and key != "_target_":
             raise UserError(f"there is no setting {place}.{key}: {place} is an object, with its settings by name")
-    check_settings(found, node)
-    hints = _hints(found.__init__)
+    check_settings(target, node)
+    hints = _hints(target.__init__)
     for key, value in ((str(key), value) for key, value in node.items()):
         hint = hints.get(key)
         if isinstance(value, DictConfig) and "_target_" in value and _is_interface(hint):
             _check_object(value, cast("type", hint))
         elif _holds_target(value):
             raise UserError(f"{node._get_full_key(key)} takes plain values, no object")
+
+
+def foreign_modules(config: DictConfig) -> list[str]:
+    """The modules outside of vaelab that a configuration names classes of: what `trust` must name to use it again."""
+    targets = {str(node.get("_target_", "vaelab")) for _, node in nodes_of(OmegaConf.to_container(config), "")}
+    return sorted({target.rpartition(".")[0] for target in targets if not f"{target}.".startswith("vaelab.")})
+
+
+def nodes_of(node: Any, place: str) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Every mapping below a plain node, with its place; those in a list stand under their number."""
+    if isinstance(node, dict):
+        yield place, node
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        yield from nodes_of(value, f"{place}.{key}" if place else str(key))
 
 
 def find_target(node: DictConfig) -> Any:
@@ -184,14 +259,14 @@ def find_target(node: DictConfig) -> Any:
         raise UserError(f"{place}._target_={name} cannot be found: {reason}") from error
 
 
-def implements(found: Any, interface: type) -> bool:
+def implements(target: Any, interface: type) -> bool:
     """Whether an object is a class of the interface: derived from it, or of a protocol, with its methods."""
-    if not inspect.isclass(found) or inspect.isabstract(found) or found is interface:
+    if not inspect.isclass(target) or inspect.isabstract(target) or target is interface:
         return False
     if not getattr(interface, "_is_protocol", False):
-        return issubclass(found, interface)
+        return issubclass(target, interface)
     methods = {name: m for name, m in vars(interface).items() if inspect.isfunction(m) and name not in OF_PROTOCOLS}
-    return all(_takes(getattr(found, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
+    return all(_takes(getattr(target, name, None), _parameters(method)[1:], 1) for name, method in methods.items())
 
 
 def _takes(function: Any, asked: list[str], skipped: int = 0) -> bool:
@@ -218,6 +293,11 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}
 
 
+def _is_foreign(hint: Any) -> bool:
+    """Whether a hint is a class of another library, which no plain value is of."""
+    return inspect.isclass(hint) and hint.__module__ not in PLAIN_CLASSES and not _is_interface(hint)
+
+
 def _is_interface(hint: Any) -> bool:
     return inspect.isclass(hint) and hint.__module__.startswith("vaelab.")
 
@@ -240,7 +320,8 @@ def check_settings(target: Any, node: DictConfig) -> None:
         if str(key).startswith("_"):
             continue
         if key not in known:
-            raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}")
+            none = "" if known else f": {target.__name__} takes none; is @dataclass missing above it?"
+            raise UserError(f"there is no setting {full}{did_you_mean(str(key), known)}{none}")
         plain = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
         if any(isinstance(number, int | float) and abs(number) >= LARGEST for number in _flat(plain)):
             raise UserError(f"{full}={plain} is too large: give a number below 10^18")
@@ -275,7 +356,7 @@ def _fits(value: Any, hint: Any) -> bool:
     # An object is described by the settings that it is built from.
     if _is_interface(hint):
         return isinstance(value, dict)
-    if inspect.isclass(hint) and hint.__module__ not in PLAIN_CLASSES:
+    if _is_foreign(hint):
         return isinstance(value, hint)
     return origin is None and hint not in (list, tuple)
 
@@ -290,7 +371,9 @@ def _words(hint: Any) -> str:
     }
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(option) for option in arguments)
+        # Objects of other libraries cannot be given on a command line.
+        given = [option for option in arguments if not _is_foreign(option)]
+        return " or ".join(_words(option) for option in given)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin is dict or _is_interface(hint):

@@ -18,6 +18,10 @@ class TakenError(UserError):
     """A run lives already where another one was to be written."""
 
 
+class DivergedError(UserError):
+    """A training ran away, and what it has to be measured is no number, or none that is of use."""
+
+
 class Interrupted(UserError):
     """The user stopped a run, and it was saved; `status` is what a shell gives for the signal."""
 

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -23,14 +24,37 @@ from vaelab.variant.base import Method
 BLOCK_SECONDS = 0.25
 
 
+class WholeEpochs(_FitLoop):
+    """Goes on where the saved steps end, however the run is limited.
+
+    Where it is limited by `max_steps`, Lightning counts an epoch that was saved at its end twice, and takes one that
+    those steps ended early for a whole one.
+    """
+
+    @_FitLoop.restarting.setter
+    def restarting(self, restarting: bool) -> None:
+        """Set when a checkpoint was read."""
+        epoch: Any = self.epoch_progress.current
+        batches = self.epoch_loop.batch_progress
+        ended_early = batches.current.ready and not batches.is_last_batch
+        if restarting and ended_early and epoch.processed == epoch.ready:
+            epoch.processed -= 1
+        _FitLoop.restarting.fset(self, restarting)
+
+    def _iteration_based_training(self) -> bool:
+        return False
+
+
 class BlockLoop(_TrainingEpochLoop):
     """Takes steps in blocks where nothing but the step itself is asked for, and is Lightning's own loop elsewhere."""
 
     @classmethod
     def put_into(cls, trainer: L.Trainer) -> None:
         """Let a trainer go its epochs this way."""
-        given = trainer.fit_loop.epoch_loop
-        trainer.fit_loop.epoch_loop = cls(trainer, min_steps=given.min_steps, max_steps=given.max_steps)
+        given = trainer.fit_loop
+        trainer.fit_loop = WholeEpochs(trainer, min_epochs=given.min_epochs, max_epochs=given.max_epochs)
+        steps = given.epoch_loop
+        trainer.fit_loop.epoch_loop = cls(trainer, min_steps=steps.min_steps, max_steps=steps.max_steps)
 
     def advance(self, data_fetcher: Any) -> None:
         """Steps of a block without ceremony, if there are any before the next that needs it; then that one."""

@@ -59,17 +59,17 @@ def require_honest_size(path: Path, packed: int, unpacked: int) -> None:
 
 def available() -> int:
     """Bytes that this process can still have: of the machine, of its control group, and of its own limit."""
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     if MEMINFO.is_file():
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
-        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+        bounds.append(1024 * int(lines["MemAvailable"].split()[0]))
     limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
     if limit.is_file() and used.is_file() and (most := limit.read_text().strip()).isdigit():
         # What files have left in memory counts as used, and is given back when it is asked for.
         cached = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())["file"]
-        found.append(int(most) - int(used.read_text()) + int(cached))
+        bounds.append(int(most) - int(used.read_text()) + int(cached))
     own = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return max(min(found if own == resource.RLIM_INFINITY else [*found, own]), 0)
+    return max(min(bounds if own == resource.RLIM_INFINITY else [*bounds, own]), 0)
 
 
 def count_weights(*nets: Callable[[], nn.Module]) -> int:

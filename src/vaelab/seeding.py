@@ -28,8 +28,10 @@ Purpose = Literal[
     "observation",  # x of a code
     "baselines",  # what a model stands beside
     "solver",  # where a method of theirs begins
+    "features",  # the net that new items are compared in
     "reference",  # posteriors that stand for the aggregate
     "measures",  # halves, forests and batches of a measure
+    "masks",  # what is hidden of an item that is judged
 ]
 # Of the name, and made once: the call is part of every step.
 _BEGINNINGS: dict[str, int] = {

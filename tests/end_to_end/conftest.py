@@ -193,6 +193,7 @@ TINY = {
         *("architecture.widths=[4,8]", "architecture.kernel_size=3", "architecture.dilations=[1]"),
     ],
     "channel": ["dataset.channels=200", "dataset.taps=16", "dataset.batch_size=32", "architecture.widths=[16]"],
+    "mixture": ["dataset.points=600", "dataset.batch_size=64", "architecture.widths=[16]"],
     "digits": ["architecture.widths=[16]", "latent.dim=4", "report.test_items=40"],
     "mnist": ["architecture.widths=[2,4]", "latent.dim=4", "trainer.max_steps=3", "report.test_items=40"],
     "sprites": ["dataset.items=80", "dataset.size=16", "architecture.widths=[2,4]", "latent.dim=4"],
@@ -207,6 +208,7 @@ TINY = {
         *("architecture.kernel_size=3", "architecture.dilations=[1]"),
     ],
 }
+TINY["digits_gan"] = TINY["digits"]
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

@@ -21,6 +21,7 @@ HEAVY = (
     "vaelab.report.board",
     "vaelab.report.checkpoints",
     "vaelab.report.progress",
+    "vaelab.trainer.make",
     "vaelab.task.base",
     "matplotlib.pyplot",
     "sklearn.decomposition",

@@ -162,7 +162,7 @@ def test_a_command_without_an_output_does_its_job(tmp_path):
 
 
 def measures(run):
-    timings = ("fit_seconds", "steps_per_second")
+    timings = ("fit_seconds", "steps_per_second", "sample/per_second")
     return {k: v for k, v in json.loads((run / "metrics.json").read_text()).items() if k not in timings}
 
 
@@ -242,6 +242,25 @@ def test_a_failing_job_is_told_at_once_and_the_others_carry_on(vaelab, words, tm
     assert (tmp_path / "sweep/0/metrics.json").is_file()
     assert (tmp_path / "sweep/2/metrics.json").is_file()
     assert not (tmp_path / "sweep/1/config.yaml").exists()
+
+
+def test_a_sweep_of_methods_over_seeds_ends_in_one_ranked_table(vaelab, words, tmp_path):
+    own = ["-m", *words("sine"), "trainer.max_epochs=1", "latent=gaussian", "likelihood=gaussian", "seed=0,1"]
+    where = f"hydra.sweep.dir={tmp_path}/sweep"
+    rates = "optimizer.lr=0.003,1e17"
+    done = vaelab.train(*own, "variant=sine,gan", rates, "report.rank=sample/energy_distance", where)
+    assert done.status == 1 and len(table(tmp_path / "sweep")) == 8
+    told = (tmp_path / "sweep/sweep.md").read_text(encoding="utf-8").splitlines()
+    assert told[0].startswith("budget: ") and told[0].endswith(" steps for each job")
+    head, _, *rows = ([cell.strip(" *") for cell in line.split("|")[1:-1]] for line in told[2:8])
+    assert head[:3] == ["variant", "optimizer.lr", "sample/energy_distance ↓"]
+    means = [float(row[2].split(" ± ")[0]) for row in rows[:2]]
+    assert means == sorted(means) and {row[1] for row in rows[:2]} == {"0.003"}
+    counts = [[row[head.index(name)] for name in ("runs", "diverged")] for row in rows]
+    assert counts == [["2", "0"], ["2", "0"], ["2", "2"], ["2", "2"]]
+    reasons = re.findall(r"^diverged +([\d, ]+): \S+ became .*lower optimizer.lr", done.out, re.MULTILINE)
+    assert sorted(", ".join(reasons).split(", ")) == ["1", "3", "5", "7"]
+    assert (tmp_path / "sweep/sweep.png").is_file()
 
 
 def test_a_sweep_that_is_interrupted_shows_what_is_done(vaelab, words, tmp_path):
@@ -493,6 +512,19 @@ def test_two_processes_train_into_one_run_directory(vaelab, words, tmp_path):
     assert all(map(math.isfinite, measures(run).values()))
 
 
+@pytest.mark.parametrize(
+    "variant", [["wgan_gp", "likelihood=gaussian"], ["vae_gan", "accelerator.precision=bf16-mixed"]], ids=lambda v: v[0]
+)
+def test_two_processes_train_nets_in_turn(vaelab, words, tmp_path, variant):
+    run = tmp_path / "run"
+    command = ["-m", "vaelab.train", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu", *words("sine")]
+    command += [f"variant={variant[0]}", *variant[1:], "trainer.max_epochs=3", f"hydra.run.dir={run}"]
+    done = vaelab.process(*command, cwd=tmp_path, seconds=180)
+    assert done.status == 0, done.err
+    assert all(map(math.isfinite, measures(run).values()))
+    assert measures(run)["epochs"] == 3
+
+
 def test_two_processes_sweep_into_one_folder(vaelab, words, tmp_path):
     command = ["-m", "vaelab.train", "-m", "threads=1", "accelerator=ddp", "accelerator.accelerator=cpu"]
     settings = [*words("sine"), "trainer.max_epochs=1", "seed=0,1"]
@@ -548,7 +580,7 @@ def test_a_net_of_the_users_own_is_trained_sampled_and_resumed_where_its_module_
     entry.write_text("_target_: own_nets.Mine\nwidths: [8]\n")
     own = ["--config-dir", "mine", *words("sine"), "architecture=mine", "trainer.max_epochs=1", "hydra.run.dir=run"]
     done = vaelab.train(*own, figures=False, cwd=tmp_path).done()
-    hint = next(line for line in done.out.splitlines() if line.startswith("sample"))
+    hint = next(line for line in done.out.splitlines() if line.startswith("sample "))
     assert hint.endswith("'trust=[own_nets]'")
     for door in (
         lambda *more: vaelab.sample("run=run", "task.n=1", *more, cwd=tmp_path),

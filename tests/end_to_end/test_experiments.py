@@ -13,6 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from vaelab.config import config_dir
 
 DENOISERS = ("denoise", "radio", "radio_cosine", "radio_uniform")
+# Without codes of items, and so without a bound.
+ADVERSARIAL = ("digits_gan",)
 EXPERIMENTS = names("experiment")
 OWN = {
     **dict.fromkeys(DENOISERS, ("radio/",)),
@@ -24,7 +26,9 @@ OWN = {
         "channel/gmm/delay_spread_ks",
         "channel/baseline/independent_delay_spread_ks",
     ),
+    "mixture": ("point/modes", "point/high_quality", "point/baseline/gaussian_modes", "point/ceiling/train_modes"),
     "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
+    "digits_gan": ("sample/energy_distance", "sample/ceiling/train_energy_distance"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
@@ -33,9 +37,11 @@ OWN = {
 ALWAYS = ("objective", "log_likelihood", "error")
 # Of a code that has a prior.
 BASE = (*ALWAYS, "elbo", "kl", "bits_per_dim", "active_units")
-TOLD = dict.fromkeys(OWN, BASE) | dict.fromkeys(DENOISERS, ALWAYS)
+TOLD = dict.fromkeys(OWN, BASE) | dict.fromkeys(DENOISERS, ALWAYS) | dict.fromkeys(ADVERSARIAL, ())
 FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
+FIGURES["mixture"] |= {"points"}
 FIGURES |= {key: {"recovered", "spectra", "training"} for key in DENOISERS}
+FIGURES |= {key: {"prior_samples", "training"} for key in ADVERSARIAL}
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap")
 PANEL = tuple(f"{part}_at_{end}" for part in PARTS for end in ("least", "most"))
 
@@ -58,7 +64,7 @@ def test_metrics_are_finite_numbers_with_the_promised_names(trained, experiment)
     assert {name for name in BASE if f"test/{name}" in measures} == set(TOLD[experiment])
     for name in OWN[experiment]:
         assert any(key.startswith(name) for key in measures), name
-    if experiment not in DENOISERS:
+    if experiment not in (*DENOISERS, *ADVERSARIAL):
         assert measures["test/elbo"] == pytest.approx(measures["test/log_likelihood"] - measures["test/kl"], rel=1e-6)
     assert 1 <= measures["best_epoch"] <= measures["epochs"] <= 2
 
@@ -79,21 +85,23 @@ def test_tensorboard_holds_scalars_pictures_codes_and_settings(trained, experime
     board.Reload()
     tags = board.Tags()
     assert {name for name in BASE if f"val/{name}" in tags["scalars"]} == set(TOLD[experiment])
-    assert {"train/loss", "train/lr", "train/gradient_norm"} <= set(tags["scalars"])
-    assert ("train/beta" in tags["scalars"]) == ("train/kl" in tags["scalars"]) == (experiment not in DENOISERS)
+    chosen, loss = ("energy_distance", "critic_loss") if experiment in ADVERSARIAL else ("objective", "loss")
+    assert {f"train/{loss}", "train/lr", "train/gradient_norm"} <= set(tags["scalars"])
+    bound = experiment not in (*DENOISERS, *ADVERSARIAL)
+    assert ("train/beta" in tags["scalars"]) == ("train/kl" in tags["scalars"]) == bound
     # A curve is whole, and what is measured once stands at the last step.
     assert not {"epoch", "fit_seconds", "hp_metric"} & set(tags["scalars"])
     assert not any("/baseline/" in tag for tag in tags["scalars"])
-    curve = [event.step for event in board.Scalars("val/objective")]
+    curve = [event.step for event in board.Scalars(f"val/{chosen}")]
     # The last of its epochs may be cut by `max_steps`.
     assert len(curve) in ((1, 2) if experiment == "mnist" else (2,)) and curve == sorted(set(curve))
-    (tested,) = board.Scalars("test/objective")
+    (tested,) = board.Scalars(f"test/{chosen}")
     assert tested.step > curve[-1]
     # A name is of a number or of a picture.
     assert not set(tags["scalars"]) & set(tags["images"])
     assert any(tag.startswith("test/") for tag in tags["images"])
     assert "_hparams_/session_start_info" in board.summary_metadata
-    assert list((run / "tensorboard").rglob("tensors.tsv"))
+    assert bool(list((run / "tensorboard").rglob("tensors.tsv"))) == (experiment not in ADVERSARIAL)
     sounds = {"sound/original/0", "sound/reconstruction/0", "sound/prior/0"} if experiment == "audio" else set()
     assert sounds <= set(tags["audio"])
 
@@ -151,6 +159,7 @@ FILES = {
         "audio",
         ["dataset=audio_folder", "dataset.root={files}/recordings", "dataset.chunk_seconds=0.25"],
     ),
+    "stacked_digits": ("digits", ["dataset=stacked_digits", "dataset.items=300", "variant=vae"]),
     "fashion_mnist": ("mnist", ["dataset=fashion_mnist", "dataset.root={files}/idx"]),
     "image_table": (
         "images",

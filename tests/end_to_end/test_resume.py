@@ -21,6 +21,13 @@ RECIPES = {
     "dynamic": ("digits", [*DIGITS, "optimizer=adamw_cosine"]),
     "gan": ("digits", ["variant=gan", "trainer.max_epochs=2"]),
     "wgan_gp": ("sine", ["variant=wgan_gp", "likelihood=gaussian", *SINE[:1]]),
+    "ddpm": ("digits", ["variant=ddpm", "variant.sampler=ancestral", "variant.steps=5", "trainer.max_epochs=2"]),
+    "flow": ("sine", ["variant=flow_matching", "variant.pairing=optimal", "variant.steps=5", *SINE[:1]]),
+    "wgan_div": ("sine", ["variant=wgan_div", "likelihood=gaussian", *SINE[:1]]),
+    "acgan": ("digits", ["variant=acgan", "variant.critic_steps=2", "trainer.max_epochs=2"]),
+    "vae_gan": ("digits", ["variant=vae_gan", "trainer.log_every_n_steps=3", *DIGITS]),
+    "vae_gan_accumulated": ("sine", ["variant=vae_gan", *SINE, "trainer.accumulate_grad_batches=2"]),
+    "masked": ("digits", ["variant=masked", "trainer.max_epochs=2"]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -36,6 +43,17 @@ CUTS = [
     ("gan", 5, "SIGINT"),
     ("gan", 14, "SIGKILL"),
     ("wgan_gp", 7, "SIGTERM"),
+    ("ddpm", 14, "SIGKILL"),
+    ("ddpm", 5, "SIGINT"),
+    ("flow", 7, "SIGTERM"),
+    ("wgan_div", 8, "SIGINT"),
+    ("acgan", 5, "SIGTERM"),
+    ("acgan", 15, "SIGKILL"),
+    ("vae_gan", 6, "SIGINT"),
+    ("vae_gan", 15, "SIGKILL"),
+    ("vae_gan_accumulated", 8, "SIGTERM"),
+    ("masked", 5, "SIGINT"),
+    ("masked", 15, "SIGKILL"),
 ]
 
 
@@ -106,7 +124,7 @@ def seconds(run):
 
 
 def numbers(run):
-    timings = ("fit_seconds", "steps_per_second")
+    timings = ("fit_seconds", "steps_per_second", "sample/per_second")
     return {k: v for k, v in json.loads((run / "metrics.json").read_text()).items() if k not in timings}
 
 
@@ -133,6 +151,20 @@ def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_never_ended(vaelab, 
     vaelab.train(f"resume={short}", "trainer.max_epochs=4", figures=False).done()
     assert torch.equal(weights(short), weights(long))
     same(callbacks(checkpoint(short)), callbacks(checkpoint(long)))
+
+
+@pytest.mark.parametrize("steps", [10, 7])
+def test_a_run_that_its_steps_ended_goes_on_to_more_in_an_epoch_or_behind_it(vaelab, words, tmp_path, steps):
+    # 5 batches an epoch
+    own = [*words("sine"), "optimizer=adam", "trainer.max_epochs=-1"]
+    short, long = tmp_path / "short", tmp_path / "long"
+    vaelab.train(*own, f"trainer.max_steps={steps}", f"hydra.run.dir={short}", figures=False).done()
+    vaelab.train(*own, "trainer.max_steps=15", f"hydra.run.dir={long}", figures=False).done()
+    vaelab.train(f"resume={short}", "trainer.max_steps=15", figures=False).done()
+    got, wanted = checkpoint(short), checkpoint(long)
+    assert got["epoch"] == wanted["epoch"] == 2
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        same(got[key], wanted[key], key)
 
 
 def test_what_a_run_was_resumed_with_holds_when_it_is_resumed_again(vaelab, words, tmp_path):

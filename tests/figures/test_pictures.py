@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaelab.figures.pictures import picture_grid, picture_pairs, picture_path, tile
+from vaelab.figures.pictures import filled_pictures, picture_grid, picture_pairs, picture_path, tile
 
 rng = np.random.default_rng(0)
 GREY = rng.random((12, 1, 8, 6), dtype=np.float32)
@@ -23,6 +23,19 @@ def test_the_original_row_is_above_the_reconstruction():
         np.testing.assert_allclose(image(below[k]), 1 - GREY[k, 0])
         assert above[k].get_position().y0 > below[k].get_position().y1
     assert [drawn.axes[0].get_ylabel(), drawn.axes[5].get_ylabel()] == ["original", "reconstruction"]
+
+
+def test_what_is_masked_has_a_colour_of_its_own_between_original_and_filled():
+    hidden = rng.random((12, 1, 8, 6)) < 0.5
+    drawn = filled_pictures(GREY, hidden, 1 - GREY, count=4)
+    rows = [drawn.axes[k : k + 4] for k in (0, 4, 8)]
+    assert [row[0].get_ylabel() for row in rows] == ["original", "masked", "filled"]
+    for k in range(4):
+        np.testing.assert_allclose(image(rows[0][k]), GREY[k, 0])
+        np.testing.assert_allclose(image(rows[2][k]), 1 - GREY[k, 0])
+        masked, where = image(rows[1][k]), hidden[k, 0]
+        np.testing.assert_allclose(masked[~where], np.repeat(GREY[k, 0][~where][:, None], 3, axis=1))
+        assert len(np.unique(masked[where], axis=0)) == 1 and np.ptp(masked[where][0]) > 0.3
 
 
 def test_pairs_are_never_more_than_there_are_pictures():

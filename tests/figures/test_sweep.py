@@ -3,7 +3,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from vaelab.figures.style import BLUE, RED
-from vaelab.figures.sweep import rate_distortion
+from vaelab.figures.sweep import quality_over_diversity, ranked_groups, rate_distortion
 
 BETAS = (0.5, 1, 4)
 KL = np.array([[20.0, 10.0, 1.0], [22.0, 12.0, 3.0]])
@@ -38,3 +38,31 @@ def test_both_stand_over_beta_on_a_logarithmic_axis_with_the_betas_as_ticks():
 def test_one_seed_may_come_without_its_own_axis():
     plane = rate_distortion(BETAS, KL[0], DISTORTION[0]).axes[0]
     assert plane.lines[0].get_ydata().tolist() == pytest.approx(DISTORTION[0].tolist())
+
+
+def test_each_group_has_a_row_from_the_top_with_its_seeds_its_mean_and_its_deviation():
+    groups = {"flow": [1.0, 2.0, 3.0], "gan": [2.5], "a$b": [4.0, 6.0]}
+    panel = ranked_groups(groups, "sample/energy_distance ↓").axes[0]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["flow", "gan", r"a\$b"]
+    assert panel.get_ylim()[0] > panel.get_ylim()[1] and panel.get_xscale() == "linear"
+    means = [bar.lines[0] for bar in panel.containers]
+    assert [(mean.get_xdata()[0], mean.get_ydata()[0]) for mean in means] == [(2.0, 0), (2.5, 1), (5.0, 2)]
+    (ends,) = panel.containers[0].lines[2][0].get_segments()
+    assert ends[:, 0].tolist() == pytest.approx([1.0, 3.0])
+    assert not panel.containers[1].lines[2]
+    assert panel.get_xlabel() == "sample/energy_distance ↓"
+
+
+@pytest.mark.parametrize(("least", "scale"), [(0.01, "log"), (0.5, "linear"), (-0.01, "linear")])
+def test_groups_that_are_far_apart_stand_on_a_logarithmic_axis(least, scale):
+    assert ranked_groups({"a": [least, 0.6], "b": [1.0]}, "x").axes[0].get_xscale() == scale
+
+
+def test_quality_stands_over_diversity_with_areas_that_go_with_the_time():
+    groups = {"gan": ([0.5, 0.7], [0.2, 0.4], [10.0, 10.0]), "flow": ([0.9], [0.8], [40.0])}
+    panel = quality_over_diversity(groups, "sample/density", "sample/coverage").axes[0]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("sample/coverage", "sample/density")
+    points = [dots for dots in panel.collections if dots.get_label() in ("gan: 10 s", "flow: 40 s")]
+    assert [dots.get_offsets()[0].tolist() for dots in points] == [pytest.approx([0.3, 0.6]), [0.8, 0.9]]
+    small, large = (dots.get_sizes()[0] for dots in points)
+    assert large == pytest.approx(4 * small)

@@ -4,7 +4,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from vaelab.figures.style import BLUE, GREEN, RED
-from vaelab.figures.waves import wave_grid, wave_pairs, wave_path, wave_samples
+from vaelab.figures.waves import filled_waves, wave_grid, wave_pairs, wave_path, wave_samples
 
 WAVES = np.sin(np.linspace(0, 6, 50) + np.arange(12)[:, None, None])
 
@@ -21,6 +21,20 @@ def test_originals_are_green_and_reconstructions_red_over_them():
         assert colours(panel) == [GREEN.lower(), RED.lower()]
         np.testing.assert_allclose(original.get_ydata(), WAVES[k, 0])
         np.testing.assert_allclose(reconstruction.get_ydata(), 0.5 * WAVES[k, 0])
+
+
+def test_what_was_hidden_is_shaded_under_the_original_and_what_fills_it():
+    hidden = np.zeros((12, 50), bool)
+    hidden[:, 10:20] = True
+    drawn = filled_waves(WAVES, hidden, np.where(hidden[:, None], 0, WAVES), count=3)
+    assert len(drawn.axes) == 3
+    for k, panel in enumerate(drawn.axes):
+        assert colours(panel) == [GREEN.lower(), RED.lower()]
+        np.testing.assert_allclose(panel.lines[0].get_ydata(), WAVES[k, 0])
+        assert not panel.lines[1].get_ydata()[10:20].any()
+        (shade,) = panel.collections
+        across = shade.get_paths()[0].vertices[:, 0]
+        assert (across.min(), across.max()) == (10, 19)
 
 
 def test_fewer_waves_than_asked_make_fewer_panels():

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hydra_plugins.vaelab_sweeper import MOST, Remembering
-from vaelab.cli import run
+from vaelab.cli import compose_and_do
 from vaelab.config import config_dir
 
 JOBS = {
@@ -147,7 +147,7 @@ def test_a_sweep_composes_once_and_runs_every_job_even_the_same_one_again(
         jobs.append((config.seed, Path(HydraConfig.get().runtime.output_dir).name))
 
     try:
-        run(job, "train")
+        compose_and_do(job, "train")
     finally:
         GlobalHydra.instance().clear()
     assert jobs == [(3, "0"), (4, "1"), (3, "2")]
@@ -158,7 +158,7 @@ def test_a_dry_sweep_lists_its_jobs_and_runs_none(monkeypatch, tmp_path, capsys)
     words = ["-m", "seed=3,4", "latent=circle", "hydra.sweeper.dry=true", f"hydra.sweep.dir={tmp_path}/sweep"]
     monkeypatch.setattr("sys.argv", ["train.py", *words])
     ran = []
-    run(ran.append, "train")
+    compose_and_do(ran.append, "train")
     GlobalHydra.instance().clear()
     assert capsys.readouterr().out.splitlines() == ["   0  seed=3 latent=circle", "   1  seed=4 latent=circle"]
     assert not ran and not list(tmp_path.iterdir())
@@ -168,7 +168,7 @@ def test_a_dry_sweep_lists_its_jobs_and_runs_none(monkeypatch, tmp_path, capsys)
 def test_what_lists_no_values_is_refused_before_anything_is_written(monkeypatch, tmp_path, capsys, word):
     monkeypatch.setattr("sys.argv", ["train.py", "-m", word, f"hydra.sweep.dir={tmp_path}/sweep"])
     with pytest.raises(SystemExit):
-        run(lambda config: None, "train")
+        compose_and_do(lambda config: None, "train")
     GlobalHydra.instance().clear()
     assert capsys.readouterr().err.startswith(f"vaelab: {word} ")
     assert not list(tmp_path.iterdir())
@@ -185,7 +185,7 @@ def test_a_fault_in_one_job_is_shown_whole_and_the_others_carry_on(monkeypatch, 
         done.append(config.seed)
 
     with pytest.raises(SystemExit):
-        run(job, "train")
+        compose_and_do(job, "train")
     GlobalHydra.instance().clear()
     told = capsys.readouterr().err
     assert done == [4, 5]

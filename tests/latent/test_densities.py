@@ -74,7 +74,7 @@ def test_a_point_without_a_prior_can_be_sampled_by_its_codes_alone():
 
 
 def test_an_unknown_density_and_an_empty_wish_are_refused_in_one_line():
-    with pytest.raises(UserError, match=r"^there is no density 'uniform': use prior, gmm or posterior$"):
+    with pytest.raises(UserError, match=r"^there is no density 'uniform': use prior, gmm, posterior or flow$"):
         draw("uniform")
     with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
         draw("prior", n=0)

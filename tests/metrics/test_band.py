@@ -85,7 +85,7 @@ def test_certainty_is_the_share_that_was_found_and_rises_with_the_score():
         inside = (sure >= low) & (sure < low + 0.25)
         assert also[inside].double().mean().item() == pytest.approx(sure[inside].double().mean().item(), abs=0.05)
     ends = m.certainty(torch.tensor([-1.0, 9.0]), calibration)
-    assert ends.tolist() == [calibration.found[0].item(), calibration.found[-1].item()]
+    assert ends.tolist() == [calibration.shares[0].item(), calibration.shares[-1].item()]
 
 
 def test_certainty_where_every_peak_is_found_is_one():

@@ -7,7 +7,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vaelab.report import finale
 from vaelab.report.finale import add_settings, final_report, settings_of
-from vaelab.variant.vae import WIDEST_CODE
+from vaelab.variant.base import WIDEST_CODE
 
 
 @pytest.mark.parametrize(("dimensions", "named"), [(3, 3), (WIDEST_CODE, WIDEST_CODE), (WIDEST_CODE + 1, 0)])

@@ -7,7 +7,7 @@ from vaelab.codec.picture import PictureCodec
 from vaelab.codec.signal import SignalCodec
 from vaelab.data.items import Items, Signature
 from vaelab.data.module import DataModule, Found
-from vaelab.report.tables import collapse_warning, early_warning, number, tell_found, tell_metrics
+from vaelab.report.tables import collapse_warning, early_warning, number, samples_note, tell_found, tell_metrics
 
 
 @pytest.mark.parametrize(("active", "words"), [(0, "all 16 latent units"), (7, "9 of 16 latent units")])
@@ -29,6 +29,16 @@ def test_a_baseline_stands_in_the_row_of_its_measure_and_others_below(capsys):
     assert "21.5" in row and "pca 20.25" in row
     assert any("image/baseline/lonely" in row for row in rows)
     assert not any("image/baseline/pca_psnr_db" in row for row in rows)
+
+
+def test_what_samples_are_compared_in_is_told_in_one_line():
+    told = {"sample/frechet": 2.0, "sample/items": 1024.0, "sample/features": 64.0}
+    assert (
+        "1,024 items against as many of the test; frechet, density, coverage in 64 features that are princ"
+        in samples_note(told)
+    )
+    assert "64 features of a classifier" in samples_note(told | {"sample/class_entropy": 1.0})
+    assert samples_note({"sample/energy_distance": 0.1}) is None
 
 
 def test_whole_large_numbers_part_their_thousands():

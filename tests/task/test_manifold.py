@@ -58,5 +58,11 @@ def test_a_choice_is_even_and_has_both_ends():
 
 
 def test_a_map_too_large_for_the_memory_is_refused_in_one_line(tiny, tmp_path):
-    with pytest.raises(UserError, match=r"^task.n=30000 asks for 900,000,000 pictures: give at most 2048$"):
+    with pytest.raises(UserError, match=r"^task.n=30000 asks for 900,000,000 pictures: give at most 1024$"):
         Manifold(n=30_000)(tiny("digits", "latent.dim=2"), Output(tmp_path))
+
+
+def test_of_noise_that_has_other_than_two_numbers_there_is_no_map_and_another_variant_has_one(tiny, tmp_path):
+    run = tiny("digits", "variant=flow_matching")
+    with pytest.raises(UserError, match=r"latent.dim=64: train one with variant=vae latent=gaussian latent.dim=2$"):
+        Manifold()(run, Output(tmp_path))

@@ -72,3 +72,70 @@ def test_densities_are_fitted_on_a_draw_from_all_of_the_training_split(tiny, tmp
     monkeypatch.setattr("vaelab.task.prior.FITTED_ON", 60)
     drawn(run, tmp_path, density="gmm")
     assert fifths(run.data(), "train") == (60, 5)
+
+
+def test_a_trained_diffusion_can_be_asked_for_other_steps_and_others_take_none(tiny, tmp_path):
+    run = tiny("sine", "variant=ddpm", "variant.steps=20")
+    asked = []
+    forward = run.variant.averaged.forward
+    run.variant.averaged.forward = lambda x, time: asked.append(time) or forward(x, time)
+    for steps, taken in ((None, 20), (3, 3), (1000, 1000)):
+        asked.clear()
+        drawn(run, tmp_path / str(steps), steps=steps)
+        assert len(asked) == taken
+    with pytest.raises(UserError, match=r"^task.steps=1001 is more than variant.timesteps=1000[^\n]+$"):
+        drawn(run, tmp_path, steps=1001)
+    with pytest.raises(UserError, match=r"^task.steps must be at least 1, not 0$"):
+        drawn(run, tmp_path, steps=0)
+    with pytest.raises(UserError, match=r"^variant=sine makes an item at once: leave task.steps=null$"):
+        drawn(tiny("sine"), tmp_path, steps=3)
+
+
+def of_classes(run, folder, **settings):
+    Prior(**{"n": 6, **settings})(run, Output(folder))
+    return np.load(folder / "samples.npy"), np.load(folder / "labels.npy")
+
+
+@pytest.mark.parametrize(
+    ("label", "n", "numbers"),
+    [([3], 2, [3, 3]), ([3, "7"], 6, [3, 3, 3, 7, 7, 7]), (["7", 3, 0], 5, [7, 7, 3, 3, 0])],
+)
+def test_items_are_of_the_classes_that_are_asked_for_one_after_the_other(tiny, tmp_path, label, n, numbers):
+    run = tiny("digits", "variant=acgan")
+    samples, labels = of_classes(run, tmp_path, label=label, n=n)
+    assert labels.tolist() == numbers
+    expected = run.variant.codec.decode(run.variant.sample_of(torch.tensor(numbers), 0))
+    assert np.array_equal(samples, expected)
+    assert not (tmp_path / "codes.npy").exists() and (tmp_path / "samples.png").stat().st_size > 1000
+
+
+def test_classes_are_known_by_their_names_and_only_those_that_were_trained_on(tiny, tmp_path):
+    run = tiny("sprites", "variant=acgan", "likelihood=gaussian")
+    run.variant.shares.copy_(torch.tensor([0.0, 0.5, 0.5]))
+    assert of_classes(run, tmp_path, label=["heart", "ellipse"])[1].tolist() == [2, 2, 2, 1, 1, 1]
+    for word in ("square", "circle"):
+        with pytest.raises(UserError, match=rf"^task.label: there is no class {word}: there are ellipse, heart$"):
+            of_classes(run, tmp_path / word, label=[word])
+    with pytest.raises(UserError, match=r"^task.label names no class"):
+        of_classes(run, tmp_path / "none", label=[])
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"density": "gmm"}, "leave task.density and task.noise"),
+        ({"noise": True}, "leave task.density and task.noise"),
+        ({"n": 1}, "task.n=1 leaves some of the 2 classes of task.label without an item"),
+    ],
+)
+def test_what_goes_not_with_classes_is_refused_in_one_line(tiny, tmp_path, settings, line):
+    with pytest.raises(UserError, match=f"^[^\n]*{line}$"):
+        of_classes(tiny("digits", "variant=acgan"), tmp_path, **{"label": [3, 5], **settings})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variant", ["image", "gan", "vae_gan"])
+def test_a_model_that_knows_no_classes_is_told_so(tiny, tmp_path, variant):
+    line = rf"^task.label needs classes that items are made of, and variant={variant} has none: leave it null$"
+    with pytest.raises(UserError, match=line):
+        of_classes(tiny("digits", f"variant={variant}"), tmp_path, label=[3])

@@ -50,6 +50,13 @@ def test_the_stream_is_the_codes_decoded_in_order_and_in_the_users_units(tiny, t
     assert [counts(tmp_path)[f"stream/{name}"] for name in ("made", "waves", "overwritten")] == [n, n, 0]
 
 
+@pytest.mark.parametrize("method", ["ddpm", "flow_matching"])
+def test_what_makes_items_of_noise_streams_what_becomes_of_it(tiny, tmp_path, method):
+    run = tiny("sine", f"variant={method}", "variant.steps=3")
+    found = streamed(run, tmp_path, n=300, density="prior", size=32)
+    assert np.allclose(found, plainly(run, 300, "prior"), atol=1e-5)
+
+
 @pytest.mark.parametrize("density", ["prior", "gmm", "posterior"])
 def test_one_seed_gives_the_same_stream_whatever_the_sizes_and_paces_and_another_another(tiny, tmp_path, density):
     run = tiny("sine", "latent=gaussian", "latent.dim=2")

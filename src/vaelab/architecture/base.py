@@ -1,4 +1,31 @@
-"""What every architecture does: an encoder and a decoder from shapes."""
+"""What every architecture does: an encoder and a decoder from shapes.
+
+One of your own is a dataclass, whose fields are its settings, and its entry of the group::
+
+    # mynets.py
+    import math
+    from dataclasses import dataclass
+
+    from torch import nn
+
+    from vaelab.architecture.base import Architecture
+
+
+    @dataclass
+    class Linear(Architecture):
+        bias: bool = True
+
+        def encoder(self, shape, heads, dim):
+            return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), heads * dim, self.bias))
+
+        def decoder(self, shape, code_size):
+            size = math.prod(shape)
+            return nn.Sequential(nn.Linear(code_size, size, self.bias), nn.Unflatten(1, tuple(shape)))
+
+    # mine/architecture/linear.yaml
+    _target_: mynets.Linear
+    bias: true
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +33,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from vaelab.architecture.timed import Coded
 from vaelab.errors import UserError
 
 Shape = Sequence[int]
@@ -45,6 +73,10 @@ class Architecture:
     def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         """`(batch, code_size)` → `(batch, *shape)`."""
         raise NotImplementedError
+
+    def field(self, shape: Shape) -> nn.Module:
+        """`(batch, *shape)` and times `(batch,)` in [0, 1] → `(batch, *shape)`: of encoder and decoder, or better."""
+        return Coded(self, shape)
 
 
 def activation(name: str) -> nn.Module:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from torch import nn
+from typing_extensions import override
 
 from vaelab.architecture.base import (
     Architecture,
@@ -17,6 +18,7 @@ from vaelab.architecture.base import (
     check_rank,
     halved_sizes,
 )
+from vaelab.architecture.timed import UNet
 
 
 @dataclass
@@ -38,11 +40,17 @@ class Convolutional(Architecture):
         """`before` channels to `after` at half the size."""
         raise NotImplementedError
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    def _same(self, before: int, after: int) -> nn.Module:
+        """`before` channels to `after` at the same size."""
+        raise NotImplementedError
+
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape)
         return math.prod(self._code_shape(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape)
         pairs = pairwise([shape[0], *self._widths(shape)])
         layers = [layer for before, after in pairs for layer in self._halve(before, after)]
@@ -52,18 +60,36 @@ class Convolutional(Architecture):
         conv = nn.Conv1d if self.rank == 1 else nn.Conv2d
         return nn.Sequential(*layers, conv(code[0], heads * code[0], 1), nn.Flatten())
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape)
-        transpose: Any = nn.ConvTranspose1d if self.rank == 1 else nn.ConvTranspose2d
         code, sizes = self._code_shape(shape), halved_sizes(shape[1:], len(self.widths))
         first = [nn.Linear(code_size, math.prod(code)), activation(self.activation)] if code_size else []
         layers: list[nn.Module] = [*first, nn.Unflatten(1, code)]
         pairs = pairwise([*reversed(self._widths(shape)), shape[0]])
         for (before, after), size in zip(pairs, reversed(sizes[:-1]), strict=True):
-            # Doubling gives an even size; the odd ones that rounding down lost come back here.
-            odd = tuple(side % 2 for side in size)
-            layers += [transpose(before, after, 4, 2, 1, output_padding=odd), activation(self.activation)]
+            layers += self._double(before, after, size)
         return nn.Sequential(*layers[:-1])
+
+    def field(self, shape: Shape) -> nn.Module:
+        """A U-Net: the same steps down and up, and what is there at each size goes past the smaller ones."""
+        self._check(shape)
+        sizes, widths = halved_sizes(shape[1:], len(self.widths)), [self.widths[0], *self._widths(shape)]
+        return UNet(
+            widths,
+            nn.Sequential(self._same(shape[0], widths[0]), activation(self.activation)),
+            [nn.Sequential(*self._halve(a, b)) for a, b in pairwise(widths)],
+            [nn.Sequential(*self._double(b, a, size)) for (a, b), size in zip(pairwise(widths), sizes, strict=False)],
+            [nn.Sequential(self._same(width, width), activation(self.activation)) for width in widths[:-1]],
+            self._same(widths[0], shape[0]),
+        )
+
+    def _double(self, before: int, after: int, size: Shape) -> list[nn.Module]:
+        """`before` channels to `after` at this size, of which there was half."""
+        transpose: Any = nn.ConvTranspose1d if self.rank == 1 else nn.ConvTranspose2d
+        # Doubling gives an even size; the odd ones that rounding down lost come back here.
+        odd = tuple(side % 2 for side in size)
+        return [transpose(before, after, 4, 2, 1, output_padding=odd), activation(self.activation)]
 
     def _check(self, shape: Shape) -> None:
         name = type(self).__name__.lower()
@@ -94,8 +120,10 @@ class Conv1d(Convolutional):
         check_layers(self.widths, self.kernel_size)
 
     def _halve(self, before: int, after: int) -> list[nn.Module]:
-        conv = nn.Conv1d(before, after, self.kernel_size, padding=self.kernel_size // 2)
-        return [conv, activation(self.activation), nn.MaxPool1d(2)]
+        return [self._same(before, after), activation(self.activation), nn.MaxPool1d(2)]
+
+    def _same(self, before: int, after: int) -> nn.Module:
+        return nn.Conv1d(before, after, self.kernel_size, padding=self.kernel_size // 2)
 
 
 @dataclass
@@ -107,3 +135,6 @@ class Conv2d(Convolutional):
 
     def _halve(self, before: int, after: int) -> list[nn.Module]:
         return [nn.Conv2d(before, after, 4, 2, 1), activation(self.activation)]
+
+    def _same(self, before: int, after: int) -> nn.Module:
+        return nn.Conv2d(before, after, 3, padding=1)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, check_rank
+from vaelab.architecture.timed import CHANNELS, TOLD, Clock
 
 
 @dataclass
@@ -15,13 +17,20 @@ class LSTM(Architecture):
     width: int = 64
     layers: int = 1
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Reader(shape[0], self.width, self.layers, heads * (dim or self.own_code(shape)))
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         check_rank(shape, 1, "lstm", "architecture=conv2d")
         return _Writer(code_size or self.own_code(shape), self.width, self.layers, shape)
+
+    def field(self, shape: Shape) -> nn.Module:
+        """Reads signal and time, and writes at each sample what it knows there."""
+        check_rank(shape, 1, "lstm", "architecture=conv2d")
+        return _Field(shape[0], self.width, self.layers)
 
 
 class _Reader(nn.Module):
@@ -47,4 +56,17 @@ class _Writer(nn.Module):
     def forward(self, code: Tensor) -> Tensor:
         repeated = self.spread(code).unsqueeze(1).expand(-1, self.time, -1)
         states, _ = self.lstm(repeated)
+        return self.head(states).transpose(1, 2)
+
+
+class _Field(nn.Module):
+    def __init__(self, channels: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.clock = nn.Sequential(Clock(), nn.Linear(TOLD, CHANNELS))
+        self.lstm = nn.LSTM(channels + CHANNELS, width, layers, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * width, channels)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        told = self.clock(time).unsqueeze(1).expand(-1, x.shape[2], -1)
+        states, _ = self.lstm(torch.cat([x.transpose(1, 2), told], dim=2))
         return self.head(states).transpose(1, 2)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import (
     Architecture,
@@ -17,6 +18,7 @@ from vaelab.architecture.base import (
     group_norm,
     halved_sizes,
 )
+from vaelab.architecture.timed import UNet
 from vaelab.errors import UserError
 
 MOST_BLOCKS = 1000  # deeper nets of this kind have not been trained (He et al. 2016)
@@ -38,22 +40,25 @@ class ResNet2d(Architecture):
         if not 0 <= self.blocks <= MOST_BLOCKS:
             raise UserError(f"architecture.blocks must lie between 0 and {MOST_BLOCKS}, not {self.blocks}")
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape)
         return math.prod(self._code_shape(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape)
         layers: list[nn.Module] = []
         for before, width in pairwise([shape[0], *self._widths(shape)]):
-            layers += [nn.Conv2d(before, width, 4, 2, 1), *self._blocks(width)]
+            layers += self._halve(before, width)
         width = self._widths(shape)[-1]
         layers += [group_norm(width), nn.SiLU()]
         if dim is None:
             return nn.Sequential(*layers, nn.Conv2d(width, heads * width, 1), nn.Flatten())
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(self.own_code(shape), heads * dim))
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape)
         widths, sizes = self._widths(shape), halved_sizes(shape[1:], len(self.widths))
         code = self._code_shape(shape)
@@ -63,6 +68,23 @@ class ResNet2d(Architecture):
             layers += [nn.Conv2d(before, after, 3, padding=1), _Grow(size), *self._blocks(after)]
         layers += [group_norm(widths[0]), nn.SiLU(), _Grow(sizes[0])]
         return nn.Sequential(*layers, nn.Conv2d(widths[0], shape[0], 5, padding=2))
+
+    def field(self, shape: Shape) -> nn.Module:
+        """A U-Net: the same steps down and up, and what is there at each size goes past the smaller ones."""
+        self._check(shape)
+        sizes, widths = halved_sizes(shape[1:], len(self.widths)), [self.widths[0], *self._widths(shape)]
+        pairs = list(zip(pairwise(widths), sizes, strict=False))
+        return UNet(
+            widths,
+            nn.Conv2d(shape[0], widths[0], 3, padding=1),
+            [nn.Sequential(*self._halve(a, b)) for a, b in pairwise(widths)],
+            [nn.Sequential(nn.Conv2d(b, a, 3, padding=1), _Grow(size)) for (a, b), size in pairs],
+            [nn.Identity(), *(nn.Sequential(*self._blocks(width)) for width in widths[1:-1])],
+            nn.Sequential(group_norm(widths[0]), nn.SiLU(), nn.Conv2d(widths[0], shape[0], 5, padding=2)),
+        )
+
+    def _halve(self, before: int, after: int) -> list[nn.Module]:
+        return [nn.Conv2d(before, after, 4, 2, 1), *self._blocks(after)]
 
     def _check(self, shape: Shape) -> None:
         check_rank(shape, 2, "resnet2d", "architecture=conv1d")

@@ -1,14 +1,16 @@
 """A residual, dilated 1-D U-Net whose skips are part of the code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.architecture.base import Architecture, Shape, check_layers, check_rank, group_norm, halved_sizes
+from vaelab.architecture.timed import Coded
 from vaelab.errors import UserError
 
 
@@ -29,17 +31,24 @@ class UNet1d(Architecture):
     def __post_init__(self) -> None:
         check_layers(self.widths, self.kernel_size)
 
-    def own_code(self, shape: Shape) -> int:  # noqa: D102
+    @override
+    def own_code(self, shape: Shape) -> int:
         self._check(shape, None)
         return sum(width * length for width, length in self._maps(shape))
 
-    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
         self._check(shape, dim)
         return _Contract(self, shape[0], self._maps(shape), heads)
 
-    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:  # noqa: D102
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
         self._check(shape, code_size)
         return _Expand(self, self._maps(shape), shape[0])
+
+    def field(self, shape: Shape) -> nn.Module:
+        """Without `extremes`: powers of noise, which has no bounds, drown all else."""
+        return Coded(replace(self, extremes=()), shape)
 
     def _check(self, shape: Shape, code: int | None) -> None:
         check_rank(shape, 1, "unet1d", "architecture=resnet2d")

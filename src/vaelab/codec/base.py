@@ -1,4 +1,27 @@
-"""What every codec does: raw items in the user's units in, what a net sees out, and back."""
+"""What every codec does: raw items in the user's units in, what a net sees out, and back.
+
+A codec has no group: it is the setting `codec` of a dataset's entry. One of your own::
+
+    # mycodecs.py
+    from vaelab.codec.base import Codec, Encoded
+
+
+    class Scaled(Codec):
+        def __init__(self, by: float = 2.0) -> None:
+            super().__init__()
+            self.by = by
+
+        def encode(self, raw, level=None, generator=None):
+            return Encoded(raw / self.by, raw.new_zeros(len(raw)))
+
+        def decode(self, x, level=None):
+            return x * self.by
+
+    # in mine/dataset/ramps.yaml
+    codec:
+      _target_: mycodecs.Scaled
+      by: 2.0
+"""
 
 from typing import NamedTuple
 

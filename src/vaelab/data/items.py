@@ -59,6 +59,12 @@ class Items:
     def __len__(self) -> int:
         return len(self.raw)
 
+    def class_names(self) -> tuple[str, ...]:
+        """The name of class 0, 1, …: where a source gave none, its number. Nothing where no item has a class."""
+        if self.label is None or self.label_names:
+            return tuple(self.label_names)
+        return tuple(map(str, range(int(self.label.max()) + 1)))
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -85,7 +91,7 @@ class Signature:
             items.kind,
             tuple(items.raw.shape[1:]),
             items.sample_rate,
-            tuple(items.label_names),
+            items.class_names(),
             dict(items.facts),
         )
 
@@ -128,6 +134,45 @@ def shape_from_plain(content: Any) -> tuple[int, ...]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_items(items: Any, source: str) -> None:
+    """Refuse what a source hands over that is not as `Items` says.
+
+    Raises:
+        UserError: naming the source, the field and what it must be.
+    """
+    if not isinstance(items, Items):
+        raise UserError(f"{source}.load returns {type(items).__name__}: return vaelab.data.items.Items(kind, raw)")
+    if items.kind not in get_args(Kind):
+        raise UserError(f"{source}.load: kind={items.kind!r} is none of {', '.join(get_args(Kind))}")
+    raw, n, axes = items.raw, len(items.raw), 4 if items.kind == "picture" else 3
+    types = (torch.uint8, torch.float32) if axes == 4 else (torch.float32,)
+    if not isinstance(raw, Tensor) or raw.ndim != axes or raw.dtype not in types:
+        size = "(items, channels, height, width)" if axes == 4 else "(items, channels, time)"
+        words = " or ".join(str(kind) for kind in types)
+        raise UserError(f"{source}.load: raw of {_shown(raw)}, and a {items.kind}'s must be {size}, {words}")
+    if items.clean is not None and _shown(items.clean) != _shown(raw):
+        raise UserError(f"{source}.load: clean of {_shown(items.clean)}, and raw of {_shown(raw)}: give them alike")
+    of_each = {name: getattr(items, name) for name in ("label", "group", "fold") if getattr(items, name) is not None}
+    for name, values in of_each.items():
+        if not isinstance(values, Tensor) or values.shape != (n,) or values.dtype != torch.int64:
+            raise UserError(
+                f"{source}.load: {name} of {_shown(values)}, and of {n} items it must be ({n},), torch.int64"
+            )
+    for name, values in items.factors.items():
+        if not isinstance(values, Tensor) or values.shape != (n,):
+            raise UserError(f"{source}.load: factors[{name!r}] of {_shown(values)}, and of {n} items it must be ({n},)")
+    for name, value in items.facts.items():
+        if not _is_number(value):
+            raise UserError(f"{source}.load: facts[{name!r}] is no plain finite number but {type(value).__name__}")
+    if items.names is not None and len(items.names) != n:
+        raise UserError(f"{source}.load: there are {len(items.names)} names of {n} items: give each one")
+
+
+def _shown(values: Any) -> str:
+    """The shape and the type of numbers, of anything else its type alone."""
+    return f"{tuple(values.shape)}, {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
 
 
 def label_tensor(values: list[str]) -> tuple[Tensor, tuple[str, ...]]:

@@ -8,9 +8,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from vaelab.codec.base import Codec
+from vaelab.codec.base import Codec, Encoded
 from vaelab.data.batch import Batch
-from vaelab.data.items import Items, Signature
+from vaelab.data.items import Items, Signature, check_items
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.dataset.base import Source
@@ -26,7 +26,7 @@ EVALUATION_BATCH = 256
 class Found:
     """What the data turned out to be, told before the first step.
 
-    `counts` are the items of each split; `low` and `high` bound the encoded values; `typical_level` is the codec's.
+    `counts` are the items of each split; `low` and `high` bound the encoded values.
     """
 
     signature: Signature
@@ -64,21 +64,21 @@ class DataModule(L.LightningDataModule):
     """Reads a source once, splits it by group, fits the codec on the training split and serves batches by index.
 
     `prepare()` does the work, once, before any model exists, because the data's shape decides the nets'. A codec that
-    comes `fitted` (a trained run's) stays as it is. With `keep`, only items of these classes are trained and validated
-    on; the test split has all.
+    comes `fitted` (a trained run's) stays as it is. What is given by name alone are settings of `dataset`. With `keep`,
+    only items of these classes are trained and validated on; the test split has all.
     """
 
     def __init__(
         self,
         source: Source,
         codec: Codec,
+        seed: int = 0,
+        fitted: bool = False,
         *,
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         flip: bool = False,
         keep: Sequence[str | int] | None = None,
-        seed: int = 0,
-        fitted: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -94,6 +94,7 @@ class DataModule(L.LightningDataModule):
         """Load, split, fit and encode; say what was found."""
         if not self.stores:
             self.items = self.source.load()
+            check_items(self.items, type(self.source).__name__)
             self._check_flip()
             index = split_items(self.items, self.fractions, self.seed)
             self.items.notes += split_notes(self.items, index)
@@ -198,8 +199,7 @@ class DataModule(L.LightningDataModule):
         label = self.items.label
         if label is None:
             raise UserError("dataset.keep chooses classes, and these items have none: leave it null")
-        names = self.items.label_names or tuple(map(str, range(int(label.max()) + 1)))
-        kept = torch.isin(label, torch.tensor(class_numbers("dataset.keep", self.keep, names)))
+        kept = torch.isin(label, torch.tensor(class_numbers("dataset.keep", self.keep, self.items.class_names())))
         index = index | {name: index[name][kept[index[name]]] for name in ("train", "val")}
         for name in ("train", "val"):
             if not len(index[name]):
@@ -211,7 +211,11 @@ class DataModule(L.LightningDataModule):
         label = torch.full((len(items),), -1) if items.label is None else items.label
         if self.codec.on_the_fly:
             return Store(items.raw, None, label, torch.zeros(len(items)), every)
-        x, level = self.codec.encode(items.raw)
+        encoded = self.codec.encode(items.raw)
+        if not isinstance(encoded, Encoded):
+            name, given = type(self.codec).__name__, type(encoded).__name__
+            raise UserError(f"{name}.encode gives {given}: return vaelab.codec.base.Encoded(x, level)")
+        x, level = encoded
         target = None if items.clean is None else self.codec.encode(items.clean, level)[0]
         return Store(x, target, label, level, every)
 

@@ -252,8 +252,8 @@ def find_ffmpeg() -> str:
     from imageio_ffmpeg import get_ffmpeg_exe
 
     with suppress(RuntimeError):
-        if found := shutil.which(get_ffmpeg_exe()):
-            return found
+        if ffmpeg := shutil.which(get_ffmpeg_exe()):
+            return ffmpeg
     raise UserError("task.to=mp4 needs ffmpeg, and it was not found: set IMAGEIO_FFMPEG_EXE to its path, or use gif")
 
 

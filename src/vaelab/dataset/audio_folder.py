@@ -97,16 +97,16 @@ class AudioFolder:
         digests = file_digests(paths)
         settings = [self.chunk_seconds, self.sample_rate, self.silence, version("soundfile")]
         decode = lambda: self._decode(paths)  # noqa: E731
-        found = cached(["recordings", settings, digests], decode, lambda arrays: not arrays["passing"].any())
-        usable, broken = sort_out(root, paths, found["reason"].tolist())
+        arrays = cached(["recordings", settings, digests], decode, lambda arrays: not arrays["passing"].any())
+        usable, broken = sort_out(root, paths, arrays["reason"].tolist())
         if not usable:
             raise UserError(f"{root} holds no usable recording, the first: {broken[0].name}: {broken[0].reason}")
-        recording = found["recording"]
-        items = Items("sound", torch.from_numpy(found["raw"])[:, None], left_out=left_out + beside + broken)
+        recording = arrays["recording"]
+        items = Items("sound", torch.from_numpy(arrays["raw"])[:, None], left_out=left_out + beside + broken)
         items.group = torch.from_numpy(np.unique(digests, return_inverse=True)[1][recording])
-        items.sample_rate = float(found["sample_rate"])
+        items.sample_rate = float(arrays["sample_rate"])
         items.names = numbered([name_in(root, paths[k]) for k in recording.tolist()], "chunk")
-        items.notes = rate_notes(found) + silence_notes(int(found["silent"]))
+        items.notes = rate_notes(arrays) + silence_notes(int(arrays["silent"]))
         set_fold(items, [folds[paths[k]] for k in recording.tolist()] if folds else [])
         labels = recording_labels([paths[k] for k in usable], self.label_from)
         name = dict(zip(usable, labels or [], strict=False))
@@ -201,15 +201,15 @@ def check_rates(native: int, sample_rate: int) -> None:
         )
 
 
-def rate_notes(found: Arrays) -> list[str]:
+def rate_notes(arrays: Arrays) -> list[str]:
     """The rates of the files where they are not the one taken, and a loss of power that is worth a word."""
-    rate, votes = int(found["sample_rate"]), Counter(found["rates"].tolist())
+    rate, votes = int(arrays["sample_rate"]), Counter(arrays["rates"].tolist())
     if set(votes) == {rate}:
         return []
     listed = ", ".join(f"{count:,} at {of:,} Hz" for of, count in votes.most_common(SHOWN))
     notes = [f"recorded {listed}{', …' if len(votes) > SHOWN else ''}: all brought to {rate:,} Hz"]
-    total, lost = found["energy"][:, 0].sum(), -np.diff(found["energy"])[:, 0]
-    share = {of: float(lost[found["rates"] > of].sum() / total) if total else 0.0 for of in sorted({rate, *votes})}
+    total, lost = arrays["energy"][:, 0].sum(), -np.diff(arrays["energy"])[:, 0]
+    share = {of: float(lost[arrays["rates"] > of].sum() / total) if total else 0.0 for of in sorted({rate, *votes})}
     if share[rate] > LOST:
         enough = next(of for of, gone in share.items() if gone <= LOST)
         notes.append(

@@ -46,7 +46,7 @@ class Channel:
         """
         numbers = self.channels * 2 * self.antennas * self.taps + BLOCK * self.antennas**2
         check_size(NUMBER * numbers, "dataset.channels", "dataset.antennas", "dataset.taps")
-        found = simulate_channels(
+        simulated = simulate_channels(
             self.channels,
             profile=self.profile,
             decay=_law(self.decay),
@@ -59,13 +59,13 @@ class Channel:
             seed=self.seed,
         )
         factors = {
-            "delay_spread": rms_delay_spread(found.profile, self.sample_rate),
-            "angular_spread": found.angular_spread,
+            "delay_spread": rms_delay_spread(simulated.profile, self.sample_rate),
+            "angular_spread": simulated.angular_spread,
         }
         if self.k_factor_db is not None:
-            factors["k_factor_db"] = found.k_factor_db
+            factors["k_factor_db"] = simulated.k_factor_db
         facts = {"antennas": float(self.antennas)}
-        return Items("signal", found.taps, factors=factors, facts=facts, sample_rate=self.sample_rate)
+        return Items("signal", simulated.taps, factors=factors, facts=facts, sample_rate=self.sample_rate)
 
 
 def _law(setting: float | Sequence[float]) -> float | tuple[float, float]:

@@ -87,14 +87,14 @@ def _unfit(path: Path, suffixes: Collection[str], what: str) -> str:
 
 def _walk(root: Path) -> list[Path]:
     """All files, and hidden folders in place of what is in them; linked folders too, each once."""
-    found, seen = [], set()
+    paths, seen = [], set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         hidden = [name for name in subfolders if name.startswith(".")]
-        found += [Path(folder, name) for name in names + hidden]
+        paths += [Path(folder, name) for name in names + hidden]
         is_new = os.path.realpath(folder) not in seen
         seen.add(os.path.realpath(folder))
         subfolders[:] = sorted(set(subfolders) - set(hidden)) if is_new else []
-    return found
+    return paths
 
 
 def name_in(root: Path, path: Path) -> str:
@@ -119,11 +119,11 @@ def numbered(names: Sequence[str], part: str) -> list[str]:
     >>> numbered(["a.wav", "b.wav", "b.wav"], "chunk")
     ['a.wav', 'b.wav chunk 1', 'b.wav chunk 2']
     """
-    times, seen, found = Counter(names), Counter[str](), []
+    times, seen, unique = Counter(names), Counter[str](), []
     for name in names:
         seen[name] += 1
-        found.append(f"{name} {part} {seen[name]}" if times[name] > 1 else name)
-    return found
+        unique.append(f"{name} {part} {seen[name]}" if times[name] > 1 else name)
+    return unique
 
 
 def attempt(read: Callable[[Path], T], path: Path) -> T | str:

@@ -93,15 +93,15 @@ class ImageFolder:
         digests = file_digests(paths)
         settings = [*shape, self.channels, self.background, version("pillow")]
         decode = lambda: self._decode(paths, shape)  # noqa: E731
-        found = cached(["pictures", settings, digests], decode, lambda arrays: not arrays["passing"].any())
-        usable, broken = sort_out(root, paths, found["reason"].tolist())
+        arrays = cached(["pictures", settings, digests], decode, lambda arrays: not arrays["passing"].any())
+        usable, broken = sort_out(root, paths, arrays["reason"].tolist())
         require_three(len(usable), root, "pictures", broken)
         group = groups_of_equals([digests[k] for k in usable])
-        items = Items("picture", torch.from_numpy(found["raw"]), group=group, left_out=left_out + beside + broken)
+        items = Items("picture", torch.from_numpy(arrays["raw"]), group=group, left_out=left_out + beside + broken)
         items.names = [name_in(root, paths[k]) for k in usable]
-        spans = [Span(*row) for row in zip(found["depth"].tolist(), *found["span"].T.tolist(), strict=True)]
+        spans = [Span(*row) for row in zip(arrays["depth"].tolist(), *arrays["span"].T.tolist(), strict=True)]
         items.facts = scale_facts(spans)
-        items.notes = scale_notes(spans) + pages_notes(int(found["has_more"].sum()))
+        items.notes = scale_notes(spans) + pages_notes(int(arrays["has_more"].sum()))
         set_fold(items, [folds[paths[k]] for k in usable] if folds else [])
         return set_labels(items, folder_labels([paths[k] for k in usable]))
 
@@ -125,11 +125,11 @@ class ImageFolder:
     def _decode(self, paths: Sequence[Path], shape: tuple[int, int, int]) -> Arrays:
         # Into one array from the start: a list and its stack would hold every picture twice.
         raw = np.empty((len(paths), *shape), np.uint8)
-        found = self._fill(raw, paths, range(len(paths)), {})
-        deep = {k: outcome for k, outcome in found.items() if isinstance(outcome, Span)}
+        outcomes = self._fill(raw, paths, range(len(paths)), {})
+        deep = {k: outcome for k, outcome in outcomes.items() if isinstance(outcome, Span)}
         if deep:
-            found |= self._fill(raw, paths, list(deep), scale_facts(deep.values()))
-        reasons = [outcome if isinstance(outcome, str) else "" for _, outcome in sorted(found.items())]
+            outcomes |= self._fill(raw, paths, list(deep), scale_facts(deep.values()))
+        reasons = [outcome if isinstance(outcome, str) else "" for _, outcome in sorted(outcomes.items())]
         usable = [k for k, reason in enumerate(reasons) if not reason]
         for row, k in enumerate(usable):
             raw[row] = raw[k]
@@ -141,7 +141,7 @@ class ImageFolder:
             "raw": raw,
             "reason": np.array(reasons, str),
             "passing": np.array([isinstance(reason, PassingReason) for reason in reasons]),
-            "has_more": np.array([outcome is True for outcome in found.values()]),
+            "has_more": np.array([outcome is True for outcome in outcomes.values()]),
             "depth": np.array([span.depth for span in spans], str),
             "span": np.array([span[1:] for span in spans], np.float64).reshape(-1, 2),
         }
@@ -152,10 +152,11 @@ class ImageFolder:
         """Decode these of the paths into their rows. Of each: why not, its span, or whether its file holds more."""
         outcomes: dict[int, str | Span | bool] = {}
         read = lambda path: decode_picture(path, raw.shape[1:], self.background, facts)  # noqa: E731
-        for k, found in zip(rows, in_threads(lambda path: attempt(read, path), [paths[k] for k in rows]), strict=True):
-            if isinstance(found, Decoded):
-                raw[k] = found.pixels
-            outcomes[k] = found.has_more if isinstance(found, Decoded) else found
+        tried = in_threads(lambda path: attempt(read, path), [paths[k] for k in rows])
+        for k, outcome in zip(rows, tried, strict=True):
+            if isinstance(outcome, Decoded):
+                raw[k] = outcome.pixels
+            outcomes[k] = outcome.has_more if isinstance(outcome, Decoded) else outcome
         return outcomes
 
 
@@ -172,12 +173,12 @@ def read_picture(path: str | Path, signature: Signature, background: str = "whit
     def decode(facts: Mapping[str, float]) -> Decoded | Span | str:
         return attempt(lambda p: decode_picture(p, signature.raw_shape, background, facts), file)
 
-    found = decode(signature.facts)
-    if isinstance(found, Span):
-        found = decode(scale_facts([found]))
-    if not isinstance(found, Decoded):
-        raise UserError(f"{file} cannot be read: {found}")
-    return torch.from_numpy(found.pixels)[None]
+    outcome = decode(signature.facts)
+    if isinstance(outcome, Span):
+        outcome = decode(scale_facts([outcome]))
+    if not isinstance(outcome, Decoded):
+        raise UserError(f"{file} cannot be read: {outcome}")
+    return torch.from_numpy(outcome.pixels)[None]
 
 
 def _check_sums(path: Path) -> None:

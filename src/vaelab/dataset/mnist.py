@@ -122,10 +122,10 @@ def refuse_foreign(root: Path, folder: str) -> None:
     held = sorted(path for path in root.iterdir() if not path.name.startswith(".") and path.name not in FOLDERS)
     if not held:
         return
-    found = next((path for path in sorted(root.rglob("*images-idx3-ubyte*")) if path.is_file()), None)
+    images = next((path for path in sorted(root.rglob("*images-idx3-ubyte*")) if path.is_file()), None)
     raise UserError(
         f"{root} holds {held[0].name} and no {folder}/raw, and nothing is downloaded into it: "
-        + (f"read what is there with {of_any_name(found)}" if found else "set dataset.root to a new or empty folder")
+        + (f"read what is there with {of_any_name(images)}" if images else "set dataset.root to a new or empty folder")
     )
 
 

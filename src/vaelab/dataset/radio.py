@@ -66,7 +66,7 @@ class Radio:
         if self.templates is not None:
             rate = self.templates_rate or self.sample_rate
             own = read_templates(self.templates, rate, self.samples, self.sample_rate, self.key, self.axes)
-        found = simulate_traces(
+        simulated = simulate_traces(
             self.traces,
             noise=self.noise,
             snr=law,
@@ -78,11 +78,11 @@ class Radio:
         )
         return Items(
             "trace",
-            found.noisy,
-            found.clean,
-            group=None if own is None else own.group[found.template],
+            simulated.noisy,
+            simulated.clean,
+            group=None if own is None else own.group[simulated.template],
             facts={"low_hz": LOW, "high_hz": HIGH},
-            factors={"snr": found.snr, "position": found.position, "is_pulse": found.is_pulse},
+            factors={"snr": simulated.snr, "position": simulated.position, "is_pulse": simulated.is_pulse},
             sample_rate=self.sample_rate,
             left_out=[] if own is None else own.left_out,
         )
@@ -192,15 +192,15 @@ def _table(path: Path, rate: float, key: str | None, axes: str | list[str] | Non
 def _coreas(path: Path) -> tuple[list[Field], list[LeftOut]]:
     """Name, polarisations `(3, time)` and sample rate of each file."""
     files, left_out = files_under(path, COREAS, "CoREAS pulses") if path.is_dir() else ([existing_file(path)], [])
-    found = []
+    fields = []
     for file in files:
         name = name_in(path, file) if path.is_dir() else file.name
         values = attempt(_read_coreas, file)
         if isinstance(values, str):
             left_out.append(LeftOut(name, values))
         else:
-            found.append((name, *values))
-    return found, left_out
+            fields.append((name, *values))
+    return fields, left_out
 
 
 def _read_coreas(path: Path) -> tuple[np.ndarray, float]:

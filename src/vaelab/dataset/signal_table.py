@@ -172,21 +172,21 @@ def read_with_axes(
     as far as this file has such.
     """
     file, channels = Path(path).expanduser(), signature.raw_shape[0]
-    found: Axes
+    own_axes: Axes
     if file.suffix.lower() in SOUNDS:
-        values, found = _sound(existing_file(file))[None], ("channels", "time")
+        values, own_axes = _sound(existing_file(file))[None], ("channels", "time")
     else:
         table = read_folder(file, key, axes) if file.is_dir() else _own_table(file, signature, key, axes, beside)
         if table.left_out:
             raise UserError(f"{file}: {table.left_out[0].name}: {table.left_out[0].reason}")
         for note in table.notes:
             log.info("%s: %s", file, note)
-        values, found = table.values, table.axes
+        values, own_axes = table.values, table.axes
     if not values.size:
         raise UserError(f"{file} holds no signal: give at least one row of numbers")
     if values.shape[1] != channels:
         raise UserError(f"{file} holds signals {values.shape[1:]}: the model takes {channels} channel(s)")
-    return torch.from_numpy(np.ascontiguousarray(values)), found
+    return torch.from_numpy(np.ascontiguousarray(values)), own_axes
 
 
 def _own_table(
@@ -322,17 +322,17 @@ def _table(
 ) -> Table:
     """The items that can be used, with their labels and groups. Raises `UserError` where these are not one an item."""
     reasons = why_unusable(values)
-    for what, found, setting in zip(("label", "group"), words, settings, strict=True):
-        if found is None:
+    for what, entries, setting in zip(("label", "group"), words, settings, strict=True):
+        if entries is None:
             continue
-        if len(found) != len(values):
+        if len(entries) != len(values):
             raise UserError(
-                f"{path}: {what}={setting} has {len(found)} entries for {len(values)} items: give one an item"
+                f"{path}: {what}={setting} has {len(entries)} entries for {len(values)} items: give one an item"
             )
-        reasons = [reason or ("" if word else f"has no {what}") for reason, word in zip(reasons, found, strict=True)]
+        reasons = [reason or ("" if word else f"has no {what}") for reason, word in zip(reasons, entries, strict=True)]
     good = [k for k, reason in enumerate(reasons) if not reason]
     left_out = [LeftOut(f"row {k + 1}", reason) for k, reason in enumerate(reasons) if reason]
-    labels, groups = (None if found is None else [found[k] for k in good] for found in words)
+    labels, groups = (None if entries is None else [entries[k] for k in good] for entries in words)
     kept = values if len(good) == len(values) else values[good]
     return Table(kept.astype(np.float32), axes, labels, groups, left_out, notes)
 
@@ -425,13 +425,13 @@ def folder_arrays(
     Raises `UserError` if there is none.
     """
     paths, left_out = files_under(root, ARRAYS, "npy or npz files")
-    found = [attempt(lambda path: _only_array(path, key, dimensions), path) for path in paths]
-    shapes = Counter(array.shape for array in found if not isinstance(array, str))
+    outcomes = [attempt(lambda path: _only_array(path, key, dimensions), path) for path in paths]
+    shapes = Counter(array.shape for array in outcomes if not isinstance(array, str))
     if not shapes:
-        raise UserError(f"{root} holds no array that can be used, the first: {name_in(root, paths[0])}: {found[0]}")
+        raise UserError(f"{root} holds no array that can be used, the first: {name_in(root, paths[0])}: {outcomes[0]}")
     shape = shapes.most_common(1)[0][0]
     kept, arrays = [], []
-    for path, array in zip(paths, found, strict=True):
+    for path, array in zip(paths, outcomes, strict=True):
         if isinstance(array, str):
             left_out.append(LeftOut(name_in(root, path), array.removeprefix(f"{path}").strip(": ")))
         elif array.shape != shape:

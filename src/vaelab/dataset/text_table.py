@@ -154,8 +154,8 @@ def _find_header(form: Form, rows: Rows, wanted: Sequence[str], notes: list[str]
     if titles:
         form.skip = titles[-1][0]
         # Of several lines the one with the wanted names, else the last.
-        found = (cells for _, cells in reversed(titles) if any(name in cells for name in wanted))
-        form.header = next(found, titles[-1][1])
+        wanted_titles = (cells for _, cells in reversed(titles) if any(name in cells for name in wanted))
+        form.header = next(wanted_titles, titles[-1][1])
         _name_columns(form, notes)
     return below
 
@@ -178,16 +178,16 @@ def _head(path: Path, notes: list[str]) -> tuple[str, list[tuple[int, str]]]:
 
 
 def _first_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
-    found, rows, size = [], 0, 0
+    lines, rows, size = [], 0, 0
     with path.open(encoding=encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip(" \t\r\n\x1a"):
-                found.append((number, line.rstrip("\r\n\x1a")))
+                lines.append((number, line.rstrip("\r\n\x1a")))
                 rows += not line.lstrip().startswith("#")
                 size += len(line)
             if rows > HEAD or (rows > 3 and size > WIDE):
                 break
-    return found
+    return lines
 
 
 def split(line: str, mark: str | None) -> list[str]:
@@ -295,11 +295,11 @@ def _first_counts(rows: Sequence[Sequence[str]], form: Form) -> bool:
     if len(rows) < 2 or not counts(rows[0], form):
         return False
     rest = [row for row in rows[1:] if row != rows[0]]
-    found = [cell for cell in rows[0] if is_number(cell, form.comma)]
+    numeric = [cell for cell in rows[0] if is_number(cell, form.comma)]
     # A few numbers count by chance.
-    if len(found) == 3 and found != ["0", "1", "2"]:
+    if len(numeric) == 3 and numeric != ["0", "1", "2"]:
         return False
-    if len(found) < COUNTED and not all(map(_has_decimals, rest)):
+    if len(numeric) < COUNTED and not all(map(_has_decimals, rest)):
         return False
     return not any(counts(row, form) for row in rest)
 
@@ -310,10 +310,10 @@ def _has_decimals(row: Sequence[str]) -> bool:
 
 def counts(cells: Sequence[str], form: Form) -> bool:
     """Whether the numbers among the cells rise or fall in even steps, rounded or not."""
-    found = [cell for cell in cells if is_number(cell, form.comma)]
-    if len(found) < 3:
+    numeric = [cell for cell in cells if is_number(cell, form.comma)]
+    if len(numeric) < 3:
         return False
-    values = np.array([form.number(cell) for cell in found])
+    values = np.array([form.number(cell) for cell in numeric])
     if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
         return False
     steps = np.diff(values)
@@ -321,8 +321,8 @@ def counts(cells: Sequence[str], form: Form) -> bool:
     if step == 0:
         return False
     # Times in a header are rounded; a few numbers are even by chance.
-    decimals = max(len(cell.partition("." if not form.comma else ",")[2]) for cell in found)
-    slack = min(10.0**-decimals, 0.25 * abs(step)) if len(found) >= 16 else 0.0
+    decimals = max(len(cell.partition("." if not form.comma else ",")[2]) for cell in numeric)
+    slack = min(10.0**-decimals, 0.25 * abs(step)) if len(numeric) >= 16 else 0.0
     return bool(np.abs(steps - step).max() <= 1e-6 * abs(step) + slack)
 
 
@@ -396,7 +396,7 @@ def _at_once(path: Path, form: Form) -> Text | None:
     if _holds_header(signals, form) or any(why_unusable(signals)):
         return None
     short = {word: class_name(word) for word in set(itertools.chain(*words.values()))}
-    named = {k: [short[word] for word in found] for k, found in words.items()}
+    named = {k: [short[word] for word in column] for k, column in words.items()}
     labels, groups = (None if k is None else named[k] for k in (form.label, form.group))
     return Text(signals, labels, groups)
 

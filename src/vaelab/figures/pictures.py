@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaelab.figures.style import PAGE_WIDTH, as_array, column_count, figure, title
+from vaelab.figures.style import BLUE, PAGE_WIDTH, as_array, column_count, figure, title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +27,28 @@ def picture_pairs(originals: ArrayLike, reconstructions: ArrayLike, count: int =
         reconstructions: shaped as `originals`.
         count: the most items that are drawn.
     """
-    rows = [unit_range(originals)[:count], unit_range(reconstructions)[:count]]
-    drawn, axes = _frames(2, rows[0], beside=0.85)
-    for panels, pictures, name in zip(axes, rows, ("original", "reconstruction"), strict=True):
+    return _named_rows({"original": originals, "reconstruction": reconstructions}, count)
+
+
+def filled_pictures(originals: ArrayLike, hidden: ArrayLike, filled: ArrayLike, count: int = 10) -> Figure:
+    """Three rows: originals, what is left of them where a part is hidden, and what that part was filled with.
+
+    Args:
+        originals: `(items, channels, height, width)`, grey or RGB; float in [0, 1] or uint8.
+        hidden: `(items, 1, height, width)` bool.
+        filled: shaped as `originals`.
+        count: the most items that are drawn.
+    """
+    colour = np.array([int(BLUE[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    masked = np.where(as_array(hidden), colour[:, None, None], unit_range(originals))
+    return _named_rows({"original": originals, "masked": masked, "filled": filled}, count)
+
+
+def _named_rows(named: dict[str, ArrayLike], count: int) -> Figure:
+    """Rows of as many pictures, each with its name on the left."""
+    rows = [unit_range(pictures)[:count] for pictures in named.values()]
+    drawn, axes = _frames(len(rows), rows[0], beside=0.85)
+    for panels, pictures, name in zip(axes, rows, named, strict=True):
         for panel, picture in zip(panels, pictures, strict=True):
             _show(panel, picture, smooth=picture.shape[-1] > TINY)
         # Lying flat, the name fits beside the lowest of rows.

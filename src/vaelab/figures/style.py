@@ -94,17 +94,17 @@ def channel_panels(items: int, channels: int, columns: int, panel_height: float)
     shown, blocks = min(channels, CHANNELS), math.ceil(items / columns)
     rows = blocks * shown
     drawn, axes = figure(rows, columns, height=0.5 + rows * panel_height, sharex=True)
-    found = [[axes[k // columns * shown + c, k % columns] for c in range(shown)] for k in range(items)]
-    for k, panels in enumerate(found):
+    by_item = [[axes[k // columns * shown + c, k % columns] for c in range(shown)] for k in range(items)]
+    for k, panels in enumerate(by_item):
         for c, panel in enumerate(panels):
             if k:
-                panel.sharey(found[0][c])
+                panel.sharey(by_item[0][c])
             panel.tick_params(labelleft=k % columns == 0, labelbottom=c == shown - 1 and k + columns >= items)
             if k % columns == 0:
                 panel.set_ylabel(channel_name(c, channels), fontsize=SMALL)
-    for panel in set(axes.flat).difference(*found):
+    for panel in set(axes.flat).difference(*by_item):
         panel.remove()
-    return drawn, found
+    return drawn, by_item
 
 
 def channel_name(number: int, channels: int) -> str:

@@ -72,5 +72,5 @@ def schedule_curve(pressure: Callable[[int], Pressure], steps: int, points: int 
 def _splits(history: dict[str, list[tuple[int, float]]], measure: str) -> dict[str, list[tuple[int, float]]]:
     """The measure's points by split; a measure that has none stands under the empty name."""
     parted = [(*name.rpartition("/"), points) for name, points in history.items() if points]
-    found = {split: points for split, _, name, points in parted if name == measure}
-    return {split: found[split] for split in sorted(found, key=[*LOOKS, *found].index)}
+    by_split = {split: points for split, _, name, points in parted if name == measure}
+    return {split: by_split[split] for split in sorted(by_split, key=[*LOOKS, *by_split].index)}

@@ -11,6 +11,7 @@ from vaelab.figures.style import (
     CHANNELS,
     GREEN,
     PAGE_WIDTH,
+    PALE,
     RED,
     as_array,
     axis_labels,
@@ -57,6 +58,31 @@ def wave_pairs(
         _Layer("reconstruction", as_array(reconstructions)[:count], RED, 0.9),
     ]
     return _overlays(layers, sample_rate)[0]
+
+
+def filled_waves(
+    originals: ArrayLike, hidden: ArrayLike, filled: ArrayLike, sample_rate: float | None = None, count: int = 8
+) -> Figure:
+    """What hidden stretches (grey) were filled with (red), over the originals (green); a panel a channel of each item.
+
+    Args:
+        originals: `(items, channels, time)`.
+        hidden: `(items, time)` bool.
+        filled: shaped as `originals`, and the same where nothing is hidden.
+        sample_rate: in Hz; None counts time in samples.
+        count: the most items that are drawn.
+    """
+    layers = [
+        _Layer("original", as_array(originals)[:count], GREEN, 3.0, 0.45),
+        _Layer("filled", as_array(filled)[:count], RED, 0.9),
+    ]
+    drawn, panels = _overlays(layers, sample_rate)
+    times, _ = time_axis(layers[0].waves.shape[-1], sample_rate)
+    for of_item, where in zip(panels, as_array(hidden), strict=False):
+        for panel in of_item:
+            whole = panel.get_xaxis_transform()
+            panel.fill_between(times, 0, 1, where=where, transform=whole, color=PALE, linewidth=0, zorder=0)
+    return drawn
 
 
 def wave_samples(

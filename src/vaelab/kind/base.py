@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vaelab.codec.base import Codec
     from vaelab.data.items import Signature
     from vaelab.data.module import DataModule
+    from vaelab.metrics.features import Features
 
 # Training items that the baselines are fitted on: enough for them, and not the gigabytes of a large set.
 BASELINE_ITEMS = 5000
@@ -85,22 +87,97 @@ class Model(Protocol):
         """`(draws, n, *shape)` draws of what codes `(n, code_size)` stand for."""
 
 
+def _numbers(given: Any) -> dict[str, float]:
+    """Measures as plain numbers: a tensor of one number is one. Raises `TypeError` and the like where they are none."""
+    return {_text(name): float(value) for name, value in given.items()}
+
+
+def _figures(given: Any) -> dict[str, Figure]:
+    return {_text(name): _figure(figure) for name, figure in given.items()}
+
+
+def _figure(given: Any) -> Any:
+    if not hasattr(given, "savefig"):
+        raise TypeError
+    return given
+
+
+def _figure_or_none(given: Any) -> Any:
+    return None if given is None else _figure(given)
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError
+    return name
+
+
+# What a kind's methods return, in words, and what takes it or raises an error.
+MEASURED = ("a dict, each name with one number", _numbers)
+DRAWN = ("a dict, each name with a figure of matplotlib", _figures)
+ONE_DRAWN = ("a figure of matplotlib, or None", _figure_or_none)
+CHECKS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(("measures", "quick_measures", "code_measures", "band_measures", "path_measures"), MEASURED),
+    **dict.fromkeys(("sample_measures", "quick_sample_measures", "sample_baselines", "fill_measures"), MEASURED),
+    **dict.fromkeys(("figures", "sample_figures"), DRAWN),
+    **dict.fromkeys(("sample_figure", "path_figure", "fill_figure"), ONE_DRAWN),
+}
+
+
+def _checked(method: Callable[..., Any], name: str, check: tuple[str, Callable[[Any], Any]]) -> Callable[..., Any]:
+    """A method whose result is held against what it must be; it raises `UserError` where it is anything else."""
+    words, taken = check
+
+    @functools.wraps(method)
+    def checked(self: Kind, *args: Any, **kwargs: Any) -> Any:
+        given = method(self, *args, **kwargs)
+        try:
+            return taken(given)
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise UserError(f"kind={self.name}: {name} gives {type(given).__name__}: it must be {words}") from error
+
+    return checked
+
+
 class Kind:
     """What is good, what is drawn and what is heard of one kind of signal. It sees arrays and data, and never a net.
 
     Arrays of items are encoded, `(n, *shape)`, unless it says otherwise; `codec` gives back the user's units. Measures
     are flat, name → number; a baseline's name begins with `baseline/`, a ceiling's with `ceiling/`. A new kind says
-    which data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn:
+    which data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn::
+
+        # mykinds.py
+        from matplotlib.figure import Figure
+
+        from vaelab.kind.signals import Signals
+
 
         class Heartbeats(Signals):
             name, what, prefix = "heartbeats", "heartbeats", "heart"
+            samples = 100
 
             @classmethod
             def fits(cls, signature):
                 return super().fits(signature) and "beats_per_minute" in signature.facts
 
-    With an entry `configs/kind/heartbeats.yaml` it is chosen for such data by itself: of all kinds that fit, the one
-    that is derived from the others.
+            def sample_measures(self, x, item, data):
+                return {"energy": float(self.codec.decode(x).square().mean())}
+
+            def sample_baselines(self, item, data):
+                return {"ceiling/energy": float(self.codec.decode(data.rows(item).x).square().mean())}
+
+            def sample_figure(self, x):
+                figure = Figure()
+                figure.subplots().plot(self.codec.decode(x)[:8, 0].T)
+                return figure
+
+        # mine/kind/heartbeats.yaml
+        _target_: mykinds.Heartbeats
+
+    With an entry `configs/kind/heartbeats.yaml`, `_target_: vaelab.kind.heartbeats.Heartbeats`, it is chosen for such
+    data by itself: of all kinds that fit, the one that is derived from the others. One in a folder of your own
+    (`mine/kind/heartbeats.yaml`) is chosen by `kind=heartbeats`. Figures are made by `matplotlib.figure.Figure`.
+    `data.rows(item)` are encoded items, `data.factors(item)` what is known of them, `data.batch("train", n)` others.
 
     Attributes:
         name: of the entry in the group `kind`.
@@ -123,6 +200,13 @@ class Kind:
     has_clean: ClassVar[bool] = False
     part: ClassVar[str] = "row"
     gap: ClassVar[int] = 0
+
+    def __init_subclass__(cls) -> None:
+        """Have what the class itself measures and draws checked when it is returned."""
+        super().__init_subclass__()
+        for name, check in CHECKS.items():
+            if name in vars(cls):
+                setattr(cls, name, _checked(vars(cls)[name], name, check))
 
     def __init__(self, codec: Codec, signature: Signature, seed: int = 0) -> None:
         if not self.fits(signature):
@@ -156,9 +240,27 @@ class Kind:
         """What `sample_measures` stand beside."""
         return {}
 
+    def features(self, data: DataModule) -> Features:
+        """What new items of any method are compared in: fitted on training items alone, once for the same data."""
+        return data.once(("features", self.name, self.seed), lambda: self._fitted_features(data))
+
+    def _fitted_features(self, data: DataModule) -> Features:
+        from vaelab.metrics.features import fitted_features
+        from vaelab.metrics.samples import affordable
+
+        n = min(BASELINE_ITEMS, affordable(data.batch("train", 1).target.shape[1:]))
+        train, test = data.batch("train", n), data.batch("test", n)
+        return fitted_features(train.target, train.label, test.target, test.label, self.seed)
+
     def quick_sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         """As `quick_measures`, of new items."""
         return {}
+
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        """How near what was `hidden` `(n, 1, *size)` of items has come back; what was not does not count."""
+        from vaelab.metrics.inpainting import hidden_errors
+
+        return {"masked_error": float(hidden_errors(filled, true, hidden).mean())}
 
     def path_ends(self, item: Tensor, data: DataModule) -> tuple[Tensor, Tensor] | None:
         """Where paths that are measured begin and end: two lists of places in `item`; None: no path is measured."""
@@ -204,6 +306,10 @@ class Kind:
     def path_figure(self, x: Tensor) -> Figure | None:
         """One picture of an interpolation `(steps, *shape)`."""
         return self.sample_figure(x)
+
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        """One picture of items, what was `hidden` `(n, 1, *size)` of them, and what it was filled with."""
+        return None
 
     def path_shown(self, x: Tensor) -> tuple[int, int] | None:
         """Which two of some items have their path in a run's figures; None: none have."""

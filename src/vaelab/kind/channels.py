@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import Codes, Examined, Model
 from vaelab.kind.signals import Signals
@@ -34,7 +35,8 @@ class Channels(Signals):
     paths: ClassVar[int] = 100
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return super().fits(signature) and "antennas" in signature.facts
 
     @property
@@ -48,10 +50,12 @@ class Channels(Signals):
         """None: of a fading tap nothing but its power comes back."""
         return {}
 
-    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         return {}
 
-    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.channel import channel_measures
 
         return channel_measures(self.codec.decode(x), data.items.raw[item], self.rate)
@@ -104,7 +108,8 @@ class Channels(Signals):
 
     # Figures ------------------------------------------------------------------------------------------------------
 
-    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+    @override
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.channel import channel_pairs
 
         true, again = self._power(examined.x), self._power(examined.reconstruction)
@@ -138,12 +143,14 @@ class Channels(Signals):
         spread = rms_delay_spread(self._power(x), self.rate)
         return int(spread.argmin()), int(spread.argmax())
 
-    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def sample_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.channel import channel_samples
 
         return channel_samples(self._power(x), self.rate)
 
-    def path_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def path_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.channel import channel_path
         from vaelab.metrics.channel import rms_delay_spread
 

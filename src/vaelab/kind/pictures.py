@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined, Kind
 
@@ -32,10 +33,12 @@ class Pictures(Kind):
     prefix = "image"
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return signature.kind == "picture"
 
-    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.picture import picture_baselines, picture_measures
 
         x, size = examined.x, examined.code.shape[1]
@@ -50,6 +53,14 @@ class Pictures(Kind):
         from vaelab.metrics.picture import psnr_db
 
         return {"psnr_db": float(psnr_db(examined.reconstruction, examined.x).mean())}
+
+    @override
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        from vaelab.metrics.inpainting import hidden_errors, hidden_psnr_db
+
+        # Outside [0, 1] there is no picture.
+        error = hidden_errors(filled.clamp(0, 1), true, hidden)
+        return {"masked_error": float(error.mean()), "masked_psnr_db": hidden_psnr_db(error)}
 
     def code_measures(self, test: Codes, train: Callable[[], Codes], data: DataModule) -> dict[str, float]:
         """How well dimensions stand for the known factors, beside those of PCA."""
@@ -71,34 +82,47 @@ class Pictures(Kind):
         linear = disentanglement_measures(codes, *truth, self.seed)
         return {f"baseline/pca_{name}": value for name, value in linear.items()}
 
-    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+    @override
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.pictures import picture_pairs
 
         return {"reconstructions": picture_pairs(examined.x, examined.reconstruction.clamp(0, 1))}
 
-    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def sample_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.pictures import picture_grid
 
         return picture_grid(x.clamp(0, 1))
 
-    def path_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        from vaelab.figures.pictures import filled_pictures
+
+        return filled_pictures(x, hidden, filled)
+
+    @override
+    def path_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.pictures import picture_path
 
         return picture_path(x.clamp(0, 1))
 
-    def drawable(self, x: Tensor, level: Tensor | None) -> Tensor:  # noqa: D102
+    @override
+    def drawable(self, x: Tensor, level: Tensor | None) -> Tensor:
         return x.clamp(0, 1)
 
-    def sprites(self, x: Tensor) -> Tensor | None:  # noqa: D102
+    @override
+    def sprites(self, x: Tensor) -> Tensor | None:
         return x.clamp(0, 1)
 
-    def read(self, file: str | Path) -> Tensor:  # noqa: D102
+    @override
+    def read(self, file: str | Path) -> Tensor:
         from vaelab.dataset.image_folder import read_picture
 
         return read_picture(file, self.signature)
 
     @classmethod
-    def files(cls) -> tuple[frozenset[str], str]:  # noqa: D102
+    @override
+    def files(cls) -> tuple[frozenset[str], str]:
         from vaelab.dataset import image_folder
 
         return image_folder.SUFFIXES, "pictures"

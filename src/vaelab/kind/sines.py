@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import Overlay
 from vaelab.kind.signals import Signals
@@ -33,7 +34,8 @@ class Sines(Signals):
         check_measurable(signature.raw_shape[-1], self.cycles)
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return super().fits(signature) and "cycles" in signature.facts
 
     @property
@@ -41,7 +43,8 @@ class Sines(Signals):
         """How many cycles a wave has from end to end."""
         return self.signature.facts["cycles"]
 
-    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.sine import sine_measures, smooth
 
         waves = self.codec.decode(x)
@@ -59,7 +62,8 @@ class Sines(Signals):
         drawn = gaussian_samples(data.items.raw[data.index["train"]], self.samples, self.seed)
         return {f"baseline/gaussian_{name}": value for name, value in sine_measures(drawn, self.cycles).items()}
 
-    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def sample_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.waves import wave_samples
         from vaelab.metrics.sine import smooth
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import BASELINE_ITEMS, Examined, Kind, Sound
 
@@ -31,7 +32,8 @@ class Sounds(Kind):
     gap: ClassVar[int] = 1
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return signature.kind == "sound"
 
     @property
@@ -49,13 +51,15 @@ class Sounds(Kind):
         peak = self.spectrogram.levels(x, level).view(-1, 1, 1, 1)
         return peak + self.spectrogram.floor_db * (x.clamp(0, 1) - 1)
 
-    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.audio import audio_measures
 
         original = self.decibels(examined.x, examined.level)
         return audio_measures(original, self.decibels(examined.reconstruction, examined.level))
 
-    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         original, size = self.decibels(examined.x, examined.level), examined.code.shape[1]
         key = ("audio", len(original), size)
         beside = data.once(key, lambda: self._baselines(original, examined.item, size, data))
@@ -69,7 +73,14 @@ class Sounds(Kind):
         ceiling = griffin_lim_ceiling(data.items.raw[item], self.spectrogram.n_fft, self.spectrogram.hop_length)
         return audio_baselines(original, train, size) | ceiling
 
-    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+    @override
+    def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
+        """In decibels, too: the root mean square error."""
+        measures = super().fill_measures(filled.clamp(0, 1), true, hidden)
+        return measures | {"masked_error_db": self.spectrogram.floor_db * measures["masked_error"] ** 0.5}
+
+    @override
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.spectrograms import spectrogram_pairs
 
         original = self.decibels(examined.x, examined.level)
@@ -77,10 +88,21 @@ class Sounds(Kind):
         pairs = spectrogram_pairs(original, reconstruction, self.sample_rate, self.spectrogram.hop_length)
         return {"reconstructions": pairs}
 
-    def sample_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def sample_figure(self, x: Tensor) -> Figure | None:
         from vaelab.figures.spectrograms import spectrogram_grid
 
         return spectrogram_grid(self.decibels(x, None)[:8], self.sample_rate, self.spectrogram.hop_length)
+
+    @override
+    def fill_figure(self, x: Tensor, hidden: Tensor, filled: Tensor, level: Tensor | None) -> Figure | None:
+        from vaelab.figures.pictures import filled_pictures
+        from vaelab.figures.sheets import spectrogram_pictures
+
+        # On one scale, high frequencies above.
+        both = torch.cat([self.decibels(x, level)[:8], self.decibels(filled, level)[:8]])
+        original, made = torch.from_numpy(spectrogram_pictures(both)).chunk(2)
+        return filled_pictures(original, hidden[:8].flip(-2), made)
 
     def drawable(self, x: Tensor, level: Tensor | None) -> Tensor:
         """Spectrograms as pictures."""
@@ -100,13 +122,15 @@ class Sounds(Kind):
         waves = [sound.wave for sound in self.sounds(x, None)]
         return torch.stack(waves)[:, None] if waves else x.new_empty(0, *self.signature.raw_shape)
 
-    def read(self, file: str | Path) -> Tensor:  # noqa: D102
+    @override
+    def read(self, file: str | Path) -> Tensor:
         from vaelab.dataset.audio_folder import read_recording
 
         return read_recording(file, self.signature)
 
     @classmethod
-    def files(cls) -> tuple[frozenset[str], str]:  # noqa: D102
+    @override
+    def files(cls) -> tuple[frozenset[str], str]:
         from vaelab.dataset import audio_folder
 
         return audio_folder.SUFFIXES, "recordings"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.kind.base import Band, Examined, Model
 from vaelab.kind.signals import Signals
@@ -40,7 +41,8 @@ class Traces(Signals):
         self.curves: Curves | None = None
 
     @classmethod
-    def fits(cls, signature: Signature) -> bool:  # noqa: D102
+    @override
+    def fits(cls, signature: Signature) -> bool:
         return signature.kind == "trace"
 
     def quick_measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
@@ -51,7 +53,8 @@ class Traces(Signals):
         some = clean.flatten(1).any(1)
         return denoising_measures(noisy[some], clean[some], recovered[some]) if some.any() else {}
 
-    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:  # noqa: D102
+    @override
+    def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.denoising import denoising_baselines, denoising_measures
 
         if self.of_pulses:
@@ -92,9 +95,8 @@ class Traces(Signals):
         encoded = (examined.x, examined.target, examined.reconstruction)
         return [self.codec.decode(x, examined.level) for x in encoded]
 
-    def band_measures(  # noqa: D102
-        self, examined: Examined, bands: Mapping[str, Band], agreement: Tensor
-    ) -> dict[str, float]:
+    @override
+    def band_measures(self, examined: Examined, bands: Mapping[str, Band], agreement: Tensor) -> dict[str, float]:
         from vaelab.metrics.band import certain_half
 
         measures = super().band_measures(examined, bands, agreement)
@@ -103,7 +105,8 @@ class Traces(Signals):
         _, clean, recovered = self._in_units(examined)
         return measures | certain_half(recovered, clean, agreement)
 
-    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:  # noqa: D102
+    @override
+    def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
         from vaelab.figures.traces import accuracy_by_snr, detection_roc, trace_spectra
         from vaelab.metrics.radio import telling_examples
 
@@ -132,5 +135,6 @@ class Traces(Signals):
         rate = self.signature.sample_rate
         return trace_rows(noisy, clean, recovered, rate, count=len(noisy), titles=titles, band=drawn)
 
-    def path_figure(self, x: Tensor) -> Figure | None:  # noqa: D102
+    @override
+    def path_figure(self, x: Tensor) -> Figure | None:
         return self.sample_figure(x)

@@ -2,6 +2,35 @@
 
 A family has `dim` latent dimensions. The encoder gives `heads · dim` numbers an item, laid out head by head; the
 decoder takes a code of `code_size` numbers. `posterior(params)` gives a posterior whose `kl()` is in nats.
+
+A family of your own, and its entry of the group. A posterior is a dataclass of tensors alone, each with a row for each
+item, so that items can be taken out of it::
+
+    # mylatents.py
+    import math
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    import torch
+
+    from vaelab.latent.gaussian import GaussianLatent, GaussianPosterior
+
+
+    @dataclass
+    class OneWidth(GaussianLatent):
+        heads: ClassVar[int] = 1
+        width: float = 0.1
+
+        def posterior(self, params):
+            return GaussianPosterior(params, torch.full_like(params, 2 * math.log(self.width)))
+
+    # mine/latent/one_width.yaml
+    _target_: mylatents.OneWidth
+    dim: 4
+    width: 0.1
+
+One that is derived from `Latent` itself brings `prior_sample`, `prior_log_density` and `log_ratio` as well, or says
+`has_prior = False`.
 """
 
 from collections.abc import Sequence

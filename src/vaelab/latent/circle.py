@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.latent.base import Latent, Posterior, repeated
 from vaelab.likelihood.base import LOG_2PI, gaussian_log_density
@@ -102,16 +103,19 @@ class CircleLatent(Latent):
         """Cosine and sine of each phase."""
         return 2 * self.dims
 
-    def posterior(self, params: Tensor) -> WrappedNormalPosterior:  # noqa: D102
+    @override
+    def posterior(self, params: Tensor) -> WrappedNormalPosterior:
         cosine, sine, log_sigma = params.chunk(3, dim=1)
         radius = torch.sqrt(cosine.square() + sine.square() + 1e-12)
         return WrappedNormalPosterior(cosine / radius, sine / radius, log_sigma.clamp(-10.0, 1.5).exp())
 
-    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+    @override
+    def prior_sample(self, n: int) -> Tensor:
         phase = 2 * math.pi * torch.rand(n, self.dims)
         return torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
 
-    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def prior_log_density(self, code: Tensor) -> Tensor:
         return code.new_full((*code.shape[:-1], self.dims), -math.log(2 * math.pi))
 
     def log_ratio(self, known: Posterior, unknown: Posterior) -> Tensor:

@@ -7,8 +7,10 @@ nothing known. A second model of the codes alone mends that (two-stage VAE: Dai 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -119,7 +121,7 @@ class Block(nn.Module):
 def carried(field: nn.Module, x: Tensor) -> Tensor:
     """Where the field takes points `(n, directions)` from time 0 to 1, by `HEUN` of Heun's steps."""
     times = torch.linspace(0, 1, HEUN + 1)
-    for start, end in zip(times[:-1], times[1:], strict=True):
+    for start, end in pairwise(times):
         before = field(x, start.expand(len(x)))
         after = field(x + (end - start) * before, end.expand(len(x)))
         x = x + (end - start) * (before + after) / 2
@@ -139,7 +141,7 @@ def fit_flow(posterior: Posterior, seed: int) -> Flow:
     items, size = posterior.mean.shape
     if items < FEWEST:
         raise UserError(f"task.density=flow learns from at least {FEWEST} training items, not {items}: use posterior")
-    with seeded(stream_seed("flow", seed)), torch.enable_grad():
+    with seeded(stream_seed("flow", seed)), torch.enable_grad(), _one_thread():
         flow = Flow(size)
         frame = _frame(_drawn(posterior, max(2 * WIDEST, min(LOOKED_AT, NUMBERS // size))))
         flow.field = _fitted(flow.field, lambda: (_drawn(posterior, BATCH) - frame.mean) @ frame.into)
@@ -147,6 +149,17 @@ def fit_flow(posterior: Posterior, seed: int) -> Flow:
     if not all(value.isfinite().all() for value in flow.state_dict().values()):
         raise UserError("task.density=flow: the codes of training items are no numbers to learn from: use prior")
     return flow.requires_grad_(False)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Several threads only wait for one another over matrices so small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _drawn(posterior: Posterior, n: int) -> Tensor:
@@ -197,7 +210,7 @@ def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
         optimizer.step()
         schedule.step()
         averaged.update_parameters(field)
-    fitted: Field = averaged.module
+    fitted: Any = averaged.module
     return fitted
 
 

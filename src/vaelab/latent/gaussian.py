@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.latent.base import Latent, Posterior, repeated
 from vaelab.likelihood.base import LOG_2PI, gaussian_log_density
@@ -37,15 +38,18 @@ class GaussianLatent(Latent):
 
     heads: ClassVar[int] = 2
 
-    def posterior(self, params: Tensor) -> GaussianPosterior:  # noqa: D102
+    @override
+    def posterior(self, params: Tensor) -> GaussianPosterior:
         mean, log_variance = params.chunk(2, dim=1)
         # The bounds are far outside what training visits; they keep one wild batch from overflowing exp.
         return GaussianPosterior(mean, log_variance.clamp(-20.0, 10.0))
 
-    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+    @override
+    def prior_sample(self, n: int) -> Tensor:
         return torch.randn(n, self.dims)
 
-    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def prior_log_density(self, code: Tensor) -> Tensor:
         return -0.5 * (code.square() + LOG_2PI)
 
     def log_ratio(self, known: Posterior, unknown: Posterior) -> Tensor:

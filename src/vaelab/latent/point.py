@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.latent.base import Latent, repeated
@@ -35,11 +36,14 @@ class PointLatent(Latent):
 
     has_prior: ClassVar[bool] = False
 
-    def posterior(self, params: Tensor) -> PointPosterior:  # noqa: D102
+    @override
+    def posterior(self, params: Tensor) -> PointPosterior:
         return PointPosterior(params)
 
-    def prior_sample(self, n: int) -> Tensor:  # noqa: D102
+    @override
+    def prior_sample(self, n: int) -> Tensor:
         raise UserError("latent=point has no prior: sample with task.density=gmm, flow or posterior")
 
-    def prior_log_density(self, code: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def prior_log_density(self, code: Tensor) -> Tensor:
         raise UserError("latent=point has no prior: use latent=gaussian")

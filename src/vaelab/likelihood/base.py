@@ -1,7 +1,31 @@
 """p(x | z): how a decoder's output becomes a density over x.
 
 A likelihood takes the decoder's output `params`, shaped as x, and gives densities in nats per sample (summed over
-all dimensions). `output` says what the decoder's numbers are to a person: `mean` maps them to x's own units.
+all dimensions). `mean` says what the decoder's numbers are to a person: it maps them to x's own units.
+
+One of your own, and its entry of the group::
+
+    # mylikelihoods.py
+    import torch
+
+    from vaelab.likelihood.base import Likelihood, per_sample
+
+
+    class StudentT(Likelihood):
+        def __init__(self, scale: float = 0.2, freedom: float = 4.0) -> None:
+            super().__init__()
+            self.scale, self.freedom = scale, freedom
+
+        def log_prob(self, target, params):
+            return per_sample(torch.distributions.StudentT(self.freedom, params, self.scale).log_prob(target))
+
+        def sample(self, params):
+            return torch.distributions.StudentT(self.freedom, params, self.scale).sample()
+
+    # mine/likelihood/student_t.yaml
+    _target_: mylikelihoods.StudentT
+    scale: 0.2
+    freedom: 4.0
 """
 
 import math

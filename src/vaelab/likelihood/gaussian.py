@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.likelihood.base import Likelihood, check_width, gaussian_log_density, per_sample
 
@@ -14,8 +15,10 @@ class Gaussian(Likelihood):
         check_width("sigma", sigma)
         self.sigma = sigma
 
-    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         return per_sample(gaussian_log_density(target, params, self.sigma**2))
 
-    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, params: Tensor) -> Tensor:
         return params + self.sigma * torch.randn_like(params)

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.likelihood.base import Likelihood, check_width, per_sample
 
@@ -16,8 +17,10 @@ class Laplace(Likelihood):
         check_width("scale", scale)
         self.scale = scale
 
-    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         return per_sample(-(target - params).abs() / self.scale - math.log(2 * self.scale))
 
-    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, params: Tensor) -> Tensor:
         return torch.distributions.Laplace(params, self.scale).sample()

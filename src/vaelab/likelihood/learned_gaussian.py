@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.likelihood.base import Likelihood, check_width, gaussian_log_density, per_sample
@@ -28,14 +29,17 @@ class LearnedGaussian(Likelihood):
         self.register_buffer("variance", torch.ones(()))
         self.register_buffer("seen", torch.zeros(()))
 
-    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         variance = self._optimal(target, params) if self.training else self.variance
         return per_sample(gaussian_log_density(target, params, variance))
 
-    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, params: Tensor) -> Tensor:
         return params + self.variance.sqrt() * torch.randn_like(params)
 
-    def learnt(self) -> dict[str, Tensor]:  # noqa: D102
+    @override
+    def learnt(self) -> dict[str, Tensor]:
         return {"sigma": self.variance.sqrt()}
 
     def _optimal(self, target: Tensor, params: Tensor) -> Tensor:

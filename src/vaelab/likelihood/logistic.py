@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.likelihood.base import Likelihood, check_width, per_sample
@@ -28,7 +29,8 @@ class Logistic(Likelihood):
         self.steps = levels - 1
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
 
-    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         level = torch.round(target * self.steps)
         precision = torch.exp(-self.log_scale)
         upper = ((level + 0.5) / self.steps - params) * precision
@@ -42,10 +44,12 @@ class Logistic(Likelihood):
         """The centre, inside of [0, 1]: the mean but for what the outermost bins gather."""
         return params.clamp(0.0, 1.0)
 
-    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, params: Tensor) -> Tensor:
         uniform = torch.rand_like(params).clamp(1e-7, 1 - 1e-7)
         drawn = params + self.log_scale.exp() * (uniform.log() - torch.log1p(-uniform))
         return torch.round(drawn.clamp(0.0, 1.0) * self.steps) / self.steps
 
-    def learnt(self) -> dict[str, Tensor]:  # noqa: D102
+    @override
+    def learnt(self) -> dict[str, Tensor]:
         return {"scale": self.log_scale.detach().exp()}

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.likelihood.base import Likelihood, check_width, gaussian_log_density, per_sample
 
@@ -20,10 +21,12 @@ class ZeroMeanGaussian(Likelihood):
         check_width("min_sigma", min_sigma)
         self.min_sigma = min_sigma
 
-    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def log_prob(self, target: Tensor, params: Tensor) -> Tensor:
         return per_sample(gaussian_log_density(target, torch.zeros_like(params), self._variance(params)))
 
-    def mean(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def mean(self, params: Tensor) -> Tensor:
         return torch.zeros_like(params)
 
     def statistic(self, x: Tensor) -> Tensor:
@@ -33,7 +36,8 @@ class ZeroMeanGaussian(Likelihood):
         """
         return 0.25 * torch.log(x.square() + self.min_sigma**2)
 
-    def sample(self, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def sample(self, params: Tensor) -> Tensor:
         return self._variance(params).sqrt() * torch.randn_like(params)
 
     def _variance(self, params: Tensor) -> Tensor:

@@ -27,14 +27,14 @@ class Calibration(NamedTuple):
         far: factor elsewhere.
         constant: half the width of a band that is as wide everywhere, the baseline.
         scores: `(steps,)` rising agreements of draws, as `agreement` gives them.
-        found: `(steps,)` share of peaks found at each, which never falls.
+        shares: `(steps,)` share of peaks found at each, which never falls.
     """
 
     near: float
     far: float
     constant: float
     scores: Tensor
-    found: Tensor
+    shares: Tensor
 
 
 def calibrate(clean: Tensor, recovered: Tensor, spread: Tensor, score: Tensor) -> Calibration:
@@ -51,9 +51,9 @@ def calibrate(clean: Tensor, recovered: Tensor, spread: Tensor, score: Tensor) -
     error, near = (clean - recovered).abs(), near_peak(recovered)
     misses, hit = error / (spread + FLOOR), peak_hit(recovered, clean)
     risen = IsotonicRegression(out_of_bounds="clip").fit(score.double().numpy(), hit.double().numpy())
-    scores, found = (torch.as_tensor(steps).float() for steps in (risen.X_thresholds_, risen.y_thresholds_))
+    scores, shares = (torch.as_tensor(steps).float() for steps in (risen.X_thresholds_, risen.y_thresholds_))
     near_factor, far_factor, constant = (conformal_factor(of) for of in (misses[near], misses[~near], error))
-    return Calibration(near_factor, far_factor, constant, scores, found)
+    return Calibration(near_factor, far_factor, constant, scores, shares)
 
 
 def conformal_factor(misses: Tensor, coverage: float = COVERAGE) -> float:
@@ -104,13 +104,13 @@ def certainty(score: Tensor, calibration: Calibration) -> Tensor:
 
     The scores between two steps of the isotonic regression (Zadrozny & Elkan, 2002) are interpolated.
     """
-    scores, found = calibration.scores, calibration.found
+    scores, shares = calibration.scores, calibration.shares
     if len(scores) == 1:
-        return found.expand(len(score))
+        return shares.expand(len(score))
     right = torch.searchsorted(scores, score.contiguous()).clamp(1, len(scores) - 1)
     step = scores[right] - scores[right - 1]
     weight = ((score - scores[right - 1]) / step.clamp(min=1e-12)).clamp(0, 1)
-    return torch.lerp(found[right - 1], found[right], weight)
+    return torch.lerp(shares[right - 1], shares[right], weight)
 
 
 def certain_half(recovered: Tensor, clean: Tensor, score: Tensor) -> dict[str, float]:

@@ -29,17 +29,18 @@ def pca_reconstruction(train: Tensor, test: Tensor, components: int, seed: int =
     Returns:
         Shaped as `test`, on its device, float32.
     """
-    pca = _fitted_pca(train, components, seed)
+    pca = fitted_pca(train, components, seed)
     recovered = pca.inverse_transform(pca.transform(_rows(test)))
     return torch.as_tensor(recovered, dtype=torch.float32, device=test.device).reshape(test.shape)
 
 
 def pca_codes(train: Tensor, test: Tensor, components: int, seed: int = 0) -> Tensor:
     """The linear codes of test items that `pca_reconstruction` makes them of: `(items, components)` float32."""
-    return torch.as_tensor(_fitted_pca(train, components, seed).transform(_rows(test)), dtype=torch.float32)
+    return torch.as_tensor(fitted_pca(train, components, seed).transform(_rows(test)), dtype=torch.float32)
 
 
-def _fitted_pca(train: Tensor, components: int, seed: int) -> Any:
+def fitted_pca(train: Tensor, components: int, seed: int) -> Any:
+    """scikit-learn's PCA of training items `(items, *size)`, with at most so many components."""
     from sklearn.decomposition import PCA
 
     seen = _rows(train)

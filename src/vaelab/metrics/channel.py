@@ -78,10 +78,10 @@ def channel_measures(taps: Tensor, true: Tensor, sample_rate: float) -> dict[str
         return float(ks_2samp(values.numpy(), others.numpy()).statistic)
 
     spreads = [rms_delay_spread(power_profile(x), sample_rate) for x in (taps, true)]
-    found = {"delay_spread_ks": distance(*spreads), "profile_error_db": float(profile_error_db(taps, true))}
+    measures = {"delay_spread_ks": distance(*spreads), "profile_error_db": float(profile_error_db(taps, true))}
     if taps.shape[1] > 2:
-        found["antenna_correlation_ks"] = distance(neighbour_correlation(taps), neighbour_correlation(true))
-    return found
+        measures["antenna_correlation_ks"] = distance(neighbour_correlation(taps), neighbour_correlation(true))
+    return measures
 
 
 def independent_taps(train: Tensor, n: int, seed: int = 0) -> Tensor:
@@ -135,8 +135,8 @@ def plain_estimates(taps: Tensor, sample_rate: float) -> dict[str, Tensor]:
     `delay_spread` has the logarithm of the realisation's own; `angular_spread`, for more than one antenna, that of
     −log of its neighbouring antennas' correlation (the Gaussian law of `simulators.channel`).
     """
-    found = {"delay_spread": rms_delay_spread(power_profile(taps), sample_rate).clamp(min=1e-12).log()[:, None]}
+    estimates = {"delay_spread": rms_delay_spread(power_profile(taps), sample_rate).clamp(min=1e-12).log()[:, None]}
     if taps.shape[1] > 2:
         correlation = neighbour_correlation(taps).clamp(1e-6, 1 - 1e-6)
-        found["angular_spread"] = (-correlation.log()).log()[:, None]
-    return found
+        estimates["angular_spread"] = (-correlation.log()).log()[:, None]
+    return estimates

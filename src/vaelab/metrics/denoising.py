@@ -46,8 +46,8 @@ def denoising_baselines(noisy: Tensor, clean: Tensor, train_noisy: Tensor, train
         "local_wiener": local_wiener(noisy, best_width(train_noisy, train_clean)),
         "noisy": noisy,
     }
-    found = {f"baseline/{name}_output_snr_db": output_snr_db(x, clean) for name, x in filters.items()}
-    return {**found, "baseline/zero_output_snr_db": 0.0}
+    measures = {f"baseline/{name}_output_snr_db": output_snr_db(x, clean) for name, x in filters.items()}
+    return {**measures, "baseline/zero_output_snr_db": 0.0}
 
 
 def _alive(clean: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:

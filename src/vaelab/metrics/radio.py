@@ -139,13 +139,13 @@ def radio_measures(
     Returns:
         The measures by name, those of SNR bins and of detection only where there is a trace to measure.
     """
-    found = _peaks("", recovered, clean, snr, is_pulse) | _detection("", recovered, snr, is_pulse)
+    measures = _peaks("", recovered, clean, snr, is_pulse) | _detection("", recovered, snr, is_pulse)
     if not is_pulse.any():
-        return found
+        return measures
     noisy, clean, recovered = noisy[is_pulse], clean[is_pulse], recovered[is_pulse]
     bias, resolution = energy_bias_and_resolution(recovered, clean)
     return {
-        **found,
+        **measures,
         "amplitude_accuracy": _share(amplitude_hit(recovered, clean)),
         "output_snr_db": output_snr_db(recovered, clean),
         "gain_db": gain_db(noisy, recovered, clean),
@@ -253,8 +253,8 @@ class Curves(NamedTuple):
 
 def curves(traces: dict[str, Tensor], clean: Tensor, snr: Tensor, is_pulse: Tensor) -> Curves:
     """The curves of recovered or filtered traces, name to `(n, 1, time)`, as far as `radio_baselines` measures them."""
-    found, truth = {name: x[is_pulse] for name, x in traces.items() if name != "gated_wiener"}, clean[is_pulse]
-    scan = {name: accuracy_in_bins(x, truth, snr[is_pulse]) for name, x in found.items()}
+    pulses, truth = {name: x[is_pulse] for name, x in traces.items() if name != "gated_wiener"}, clean[is_pulse]
+    scan = {name: accuracy_in_bins(x, truth, snr[is_pulse]) for name, x in pulses.items()}
     rates = {name: roc(_size(x).amax(1), is_pulse, snr) for name, x in traces.items() if name != "genie"}
     return Curves(scan, {name: rate for name, rate in rates.items() if len(rate[0])})
 

@@ -38,8 +38,8 @@ def signal_measures(x: Tensor, reconstruction: Tensor, train: Tensor) -> dict[st
     Of signals that are all the same there is no share of a variance.
     """
     explained = float(explained_variance(x, reconstruction, mean_reconstruction(train, x)))
-    found = {} if isnan(explained) else {"explained_variance": explained}
-    return found | {"rmse": float(rmse(x, reconstruction))}
+    measures = {} if isnan(explained) else {"explained_variance": explained}
+    return measures | {"rmse": float(rmse(x, reconstruction))}
 
 
 def signal_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:

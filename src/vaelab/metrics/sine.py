@@ -46,7 +46,7 @@ def sine_measures(waves: Tensor, cycles: float) -> dict[str, float]:
     phase, amplitude = _phase(fit), fit.norm(dim=1)
     near = (wave - _nearest(wave, cycles)).square().mean(1).sqrt()
     near_median, near_p95 = torch.quantile(near, near.new_tensor([0.5, 0.95])).tolist()
-    found = {
+    measures = {
         "near_median": near_median,
         "near_p95": near_p95,
         "good": (near < GOOD).double().mean().item(),
@@ -56,12 +56,12 @@ def sine_measures(waves: Tensor, cycles: float) -> dict[str, float]:
         "min_bin": min_bin(phase),
     }
     if cycles >= 1 and _harmonics(wave.shape[1], cycles) > 1:
-        found["thd"] = _harmonic_distortion(wave, cycles).median().item()
+        measures["thd"] = _harmonic_distortion(wave, cycles).median().item()
     if LOBE <= cycles <= wave.shape[1] / 2 - LOBE:
         # Single precision is a millionth of a bin, in half the time.
         frequency = torch.cat([_frequency(part.float()) for part in wave.split(SPECTRA)])
-        found["frequency_error"] = (frequency / cycles - 1).abs().median().item()
-    return found
+        measures["frequency_error"] = (frequency / cycles - 1).abs().median().item()
+    return measures
 
 
 def check_measurable(samples: int, cycles: float) -> None:

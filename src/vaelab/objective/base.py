@@ -1,4 +1,26 @@
-"""What a training step minimises: the interface of the group `objective`."""
+"""What a training step minimises: the interface of the group `objective`.
+
+One of your own, and its entry of the group. What weighs in the loss must weigh in `value`, too, which chooses the best
+weights::
+
+    # myobjectives.py
+    from vaelab.objective.base import Objective
+
+
+    class HalfKL(Objective):
+        def __init__(self, share: float = 0.5) -> None:
+            self.share = share
+
+        def __call__(self, drawn, pressure):
+            return self.share * pressure.on(drawn.mean_kl) - drawn.mean_log_likelihood
+
+        def value(self, items, kl, kl_of_dimension, pressure):
+            return items - self.share * pressure.on(kl)
+
+    # mine/objective/half_kl.yaml
+    _target_: myobjectives.HalfKL
+    share: 0.5
+"""
 
 from __future__ import annotations
 

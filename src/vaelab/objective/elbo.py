@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.objective.base import Objective
@@ -47,7 +48,8 @@ class Elbo(Objective):
         if not 0 <= self.free_bits < math.inf:
             raise UserError(f"objective.free_bits must not be negative or infinite, not {self.free_bits}")
 
-    def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
+    @override
+    def check(self, latent: Latent, pressure: Pressure) -> None:
         if not pressure.capacity:
             return
         if not latent.has_prior:
@@ -60,11 +62,13 @@ class Elbo(Objective):
                 f"more than the capacity of {pressure.capacity:g}: lower it, or raise beta_schedule.target"
             )
 
-    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+    @override
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:
         kl = with_free_bits(drawn.kl, self.free_bits) if self.free_bits > 0 else drawn.mean_kl
         return pressure.on(kl) - drawn.mean_log_likelihood
 
-    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:  # noqa: D102
+    @override
+    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:
         if self.free_bits > 0:
             kl = float(with_free_bits(kl_of_dimension[None], self.free_bits))
         return items - pressure.on(kl)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from vaelab.errors import UserError
 from vaelab.objective.base import Drawn, Objective, refuse_capacity, refuse_point
 from vaelab.objective.importance import code_log_weight
@@ -34,11 +36,13 @@ class ImportanceWeighted(Objective):
             raise UserError(f"objective.k must be at least 1, not {self.k}")
         self.draws = self.k
 
-    def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
+    @override
+    def check(self, latent: Latent, pressure: Pressure) -> None:
         refuse_point(latent, "iwae")
         refuse_capacity(pressure, "iwae")
 
-    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+    @override
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:
         return math.log(self.k) - self._log_weight(drawn, pressure).logsumexp(0).mean()
 
     def _log_weight(self, drawn: Drawn, pressure: Pressure) -> Tensor:
@@ -50,5 +54,6 @@ class ImportanceWeighted(Objective):
         """`(batch,)` each item's own bound, the KL within it."""
         return self._log_weight(drawn, pressure).logsumexp(0) - math.log(self.k)
 
-    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:  # noqa: D102
+    @override
+    def value(self, items: float, kl: float, kl_of_dimension: Tensor, pressure: Pressure) -> float:
         return items

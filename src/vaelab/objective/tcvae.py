@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.objective.base import Drawn, Objective, refuse_capacity, refuse_point
@@ -45,11 +46,13 @@ class TotalCorrelation(Objective):
     def _weights(self) -> tuple[float, float, float]:
         return self.mutual_information, self.total_correlation, self.dimension_wise_kl
 
-    def check(self, latent: Latent, pressure: Pressure) -> None:  # noqa: D102
+    @override
+    def check(self, latent: Latent, pressure: Pressure) -> None:
         refuse_point(latent, "tcvae")
         refuse_capacity(pressure, "tcvae")
 
-    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:  # noqa: D102
+    @override
+    def __call__(self, drawn: Drawn, pressure: Pressure) -> Tensor:
         parts = decompose(drawn.posterior, drawn.latent, drawn.codes)
         kl = sum((weight * part for weight, part in zip(self._weights(), parts, strict=True)), torch.zeros(()))
         return pressure.beta * kl - drawn.mean_log_likelihood

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError
 from vaelab.figures.style import png
 from vaelab.kind.base import Examined
 from vaelab.report.judge import all_figures, look, quick_measures
-from vaelab.variant.base import Method
-from vaelab.variant.vae import WIDEST_CODE
+from vaelab.variant.base import WIDEST_CODE, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,8 @@ SOUNDS = 4
 class Scalars(TensorBoardLogger):
     """TensorBoard's own curves, without Lightning's count of epochs among them."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # noqa: D102
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
 
@@ -100,7 +101,8 @@ class Board(L.Callback):
     def _look(self, module: Method) -> Batch | Examined:
         return look(module, self.data.loader("val", ITEMS))
 
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    @override
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not (trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger)):
             return
         assert isinstance(module, Method)

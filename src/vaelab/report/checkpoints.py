@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.apply_func import apply_to_collection
+from typing_extensions import override
 
 from vaelab.run.checkpoint import KEY
 
@@ -43,10 +44,12 @@ class Checkpoints(Checkpoint):
         self.has_begun = False
         self.began = self.spent = self.latest = 0.0
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    @override
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -74,8 +77,8 @@ class Checkpoints(Checkpoint):
         signal.signal(signal.SIGTERM, stop)
 
     def _reposition(self, trainer: L.Trainer) -> None:
-        # Lightning makes the loader as soon as the optimizer asks how many steps there will be, which is before it
-        # restores where training stood, and then forgets the loader's own state.
+        # Where limit_train_batches ends an epoch, the loader's own state, which Lightning restores, is that of one that
+        # was cut in the middle.
         loop = trainer.fit_loop
         epoch: Any = loop.epoch_progress.current
         mid_epoch = epoch.processed < epoch.ready

@@ -29,7 +29,7 @@ from vaelab.report.board import (
 from vaelab.report.history import History
 from vaelab.report.judge import distance_measures, flow_distance, look, measures
 from vaelab.report.sweep import SOON
-from vaelab.report.tables import collapse_warning, early_warning, is_beside, tell_metrics
+from vaelab.report.tables import collapse_warning, early_warning, is_beside, samples_note, tell_metrics
 from vaelab.run.flow import keep_flow, kept_at
 from vaelab.run.records import write_json
 from vaelab.variant.base import HasCode, Method
@@ -130,6 +130,8 @@ def tell_end(
     """
     if not swept:
         tell_metrics(metrics, title=f"test measures of {directory.name}")
+        if note := samples_note(metrics):
+            print(note)
     active = metrics.get("test/active_units")
     dead = None if active is None else collapse_warning(int(active), variant.latent.dims)
     early = early_warning(int(metrics["best_epoch"]), int(metrics["epochs"]))

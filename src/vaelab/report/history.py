@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from typing_extensions import override
 
 from vaelab.variant.base import Method
 
@@ -19,15 +20,18 @@ class History(L.Callback):
     def __init__(self) -> None:
         self.curves: dict[str, list[tuple[int, float]]] = {}
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    @override
+    def state_dict(self) -> dict[str, Any]:
         # As tensors, which are copied and written in no time however long the run.
         return {"curves": {name: torch.tensor(points, dtype=torch.float64) for name, points in self.curves.items()}}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         curves = {name: torch.as_tensor(points, dtype=torch.float64) for name, points in state_dict["curves"].items()}
         self.curves = {name: [(int(step), value) for step, value in points.tolist()] for name, points in curves.items()}
 
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    @override
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Method)
         known: dict[str, Any] = {**trainer.callback_metrics, **module.latest}
         names = [f"{split}/{name}" for split in ("val", "train") for name in module.course]

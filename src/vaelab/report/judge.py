@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,8 +14,9 @@ from torch import Tensor
 from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
-from vaelab.metrics.samples import compared, energy_distance
-from vaelab.variant.base import HasCode, Method
+from vaelab.metrics.inpainting import classical_fills
+from vaelab.metrics.samples import Reference, affordable, compared, energy_distance
+from vaelab.variant.base import HasCode, HasLabels, Inpaints, Method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 STEPS = 11  # of a path, ends included
 SAMPLES = 16  # new items in a figure
+CLASSES, OF_EACH = 12, 10  # classes in a figure, and new items of each
 
 
 def look(method: Method, items: IndexLoader) -> Batch | Examined:
@@ -37,15 +41,16 @@ def look(method: Method, items: IndexLoader) -> Batch | Examined:
 
 def measures(method: Method, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
     """The measures of a kind of signal beside their baselines, flat, without the kind's prefix."""
+    filled = _fill_measures(method, seen, data) if isinstance(method, Inpaints) else {}
     if not (isinstance(method, HasCode) and isinstance(seen, Examined)):
-        return _sample_measures(method, seen.item, data, None)
+        return filled | _sample_measures(method, seen.item, data, None)
 
     @cache
     def train() -> Codes:
         items = data.drawn("train", BASELINE_ITEMS)
         return Codes(method.codes(data.loader("train", BASELINE_ITEMS)), items)
 
-    told = method.kind.measures(seen, data) | method.own_measures(seen, data)
+    told = filled | method.kind.measures(seen, data) | method.own_measures(seen, data)
     told |= method.kind.code_measures(Codes(seen.code, seen.item), train, data)
     return told | _path_measures(method, seen, data) | _sample_measures(method, seen.item, data, train)
 
@@ -54,9 +59,27 @@ def quick_measures(method: Method, seen: Batch | Examined, data: DataModule) -> 
     """Those that take no time."""
     kind = method.kind
     told = kind.quick_measures(seen, data) if isinstance(seen, Examined) else {}
+    if isinstance(method, Inpaints):
+        hidden = method.hidden(seen.item)
+        told |= kind.fill_measures(method.fill(seen.x, hidden), seen.target, hidden)
     if kind.quick_samples and method.has_samples:
         told |= kind.quick_sample_measures(method.sample(kind.quick_samples, method.seed), seen.item, data)
     return told
+
+
+def _fill_measures(method: Inpaints, seen: Batch | Examined, data: DataModule) -> dict[str, float]:
+    """How near what is hidden of some items comes back, beside ways that need no net."""
+    assert isinstance(method, Method)
+    kind, n = method.kind, compared(method.shape)
+    x, true, hidden = seen.x[:n], seen.target[:n], method.hidden(seen.item[:n])
+
+    def beside() -> dict[str, float]:
+        train = data.batch("train", min(BASELINE_ITEMS, affordable(method.shape))).target
+        told = {way: kind.fill_measures(made, true, hidden) for way, made in classical_fills(x, hidden, train).items()}
+        return {f"baseline/{way}_{name}": value for way, of in told.items() for name, value in of.items()}
+
+    key = ("filled", kind.name, blake2b(hidden.numpy().tobytes()).digest())
+    return kind.fill_measures(method.fill(x, hidden), true, hidden) | data.once(key, beside)
 
 
 def _path_measures(method: HasCode, seen: Examined, data: DataModule) -> dict[str, float]:
@@ -74,35 +97,45 @@ def _sample_measures(
 ) -> dict[str, float]:
     """Of new items, and of those from a mixture that is fitted to the codes of training items, if there are codes."""
     kind = method.kind
-    if not kind.samples:
+    ways = _samplers(method, train)
+    if not (kind.samples and ways):
         return {}
     told: dict[str, float] = {}
-    for prefix, draw in _samplers(method, train).items():
+    for prefix, draw in ways.items():
         made = kind.sample_measures(draw(kind.samples), item, data)
         told |= {f"{prefix}{name}": value for name, value in made.items()}
     return told | kind.sample_baselines(item, data)
 
 
 def distance_measures(method: Method, data: DataModule) -> dict[str, float]:
-    """How far new items of any method and kind are from test items, encoded, by the energy distance.
+    """How new items of any method and kind compare with as many test items, all encoded, and how fast they are made.
 
-    Beside it are draws from the one Gaussian with the training items' mean and covariance, and training items.
+    Beside them are draws from the one Gaussian with the training items' mean and covariance, and training items.
     """
     if not method.has_samples:
         return {}
-    n = compared(method.shape)
-    true = data.batch("test", n).target
+    reference, beside = data.once(("samples", method.kind.name, method.seed), lambda: _reference(method, data))
+    began = time.perf_counter()
+    made = method.sample(len(reference.true), method.seed)
+    speed = len(made) / max(time.perf_counter() - began, 1e-9)
+    told = reference.measures(made) | {"per_second": speed, "items": float(len(made))}
+    return {f"sample/{name}": value for name, value in told.items()} | beside
 
-    def beside() -> dict[str, float]:
-        train = data.batch("train", n).target
-        gaussian = energy_distance(gaussian_samples(train, len(true), method.seed), true)
-        return {
-            "sample/baseline/gaussian_energy_distance": gaussian,
-            "sample/ceiling/train_energy_distance": energy_distance(train, true),
-        }
 
-    distance = energy_distance(method.sample(len(true), method.seed), true)
-    return {"sample/energy_distance": distance} | data.once(("energy distance", method.seed), beside)
+def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, float]]:
+    """What new items are held against, and what they stand beside."""
+    n, features = compared(method.shape), method.kind.features(data)
+    true, train = data.batch("test", n).target, data.batch("train", n).target
+    reference = Reference(true, data.batch("train", affordable(method.shape)).target, features)
+    gaussian = reference.measures(gaussian_samples(train, len(true), method.seed))
+    # The first so many of a draw are a fair draw, too.
+    again = reference.lot_measures(train[: len(true)])
+    beside = {f"sample/baseline/gaussian_{name}": value for name, value in gaussian.items()}
+    beside |= {f"sample/ceiling/train_{name}": value for name, value in again.items()}
+    beside["sample/features"] = float(features.size)
+    if features.accuracy is not None:
+        beside["sample/classifier_accuracy"] = features.accuracy
+    return reference, beside
 
 
 def flow_distance(method: Method, flow: Flow, data: DataModule) -> dict[str, float]:
@@ -144,6 +177,8 @@ def figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if isinstance(method, HasCode) and isinstance(seen, Examined):
         drawn = method.kind.figures(seen, method)
         drawn |= _path_figure(method, seen)
+    if isinstance(method, Inpaints):
+        drawn |= _fill_figure(method, seen)
     return drawn | _sample_figures(method, seen)
 
 
@@ -155,6 +190,13 @@ def _path_figure(method: HasCode, seen: Examined) -> dict[str, Figure]:
     start, end = (seen.code[row][None] for row in ends)
     drawn = method.kind.path_figure(path(method, start, end)[0])
     return {} if drawn is None else {"path": drawn}
+
+
+def _fill_figure(method: Inpaints, seen: Batch | Examined) -> dict[str, Figure]:
+    assert isinstance(method, Method)
+    x, level, hidden = seen.x[:SAMPLES], seen.level[:SAMPLES], method.hidden(seen.item[:SAMPLES])
+    drawn = method.kind.fill_figure(x, hidden, method.fill(x, hidden), level)
+    return {} if drawn is None else {"filled": drawn}
 
 
 def _sample_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
@@ -175,4 +217,20 @@ def all_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if method.has_samples:
         sampled = method.kind.sample_figure(method.sample(SAMPLES, method.seed))
         drawn |= {} if sampled is None else {"prior_samples": sampled}
+    if isinstance(method, HasLabels):
+        drawn["classes"] = _class_figure(method)
     return drawn | method.own_figures()
+
+
+def _class_figure(method: HasLabels) -> Figure:
+    """A row of new items of each class, of some classes if there are many."""
+    from vaelab.figures.style import literal
+    from vaelab.figures.traversal import traversal_rows
+
+    assert isinstance(method, Method)
+    known = method.labels()
+    shown = known[torch.linspace(0, len(known) - 1, min(len(known), CLASSES)).round().long()]
+    x = method.sample_of(shown.repeat_interleave(OF_EACH), method.seed)
+    rows = method.kind.drawable(x, None).unflatten(0, (len(shown), OF_EACH))
+    names = [literal(method.signature.label_names[k]) for k in shown.tolist()]
+    return traversal_rows(rows, names, [""] * OF_EACH)

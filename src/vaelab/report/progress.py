@@ -8,8 +8,10 @@ from typing import Any
 
 import lightning as L
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing_extensions import override
 
 from vaelab.report.console import Terminal
+from vaelab.variant.base import FOREVER, Method
 
 
 class TrainingBar(L.Callback):
@@ -22,7 +24,8 @@ class TrainingBar(L.Callback):
         self.began = self.shown = 0.0
         self.first_step = 0
 
-    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    @override
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.began = self.shown = time.monotonic()
         self.first_step = trainer.global_step
         if self.console.is_terminal and trainer.is_global_zero:
@@ -34,19 +37,24 @@ class TrainingBar(L.Callback):
             columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console, auto_refresh=False)
             self.bar.start()
-            self.bar.add_task("training", total=float(trainer.estimated_stepping_batches))
+            assert isinstance(module, Method)
+            # Of a run without an end there is no time left to tell.
+            self.bar.add_task("training", total=module.total_steps if module.total_steps < FOREVER else None)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:  # noqa: D102
+    @override
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         now = time.monotonic()
         if now - self.shown >= self.period:
             self.shown = now
             self._show(trainer, trainer.current_epoch + 1)
 
-    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:  # noqa: D102
+    @override
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._show(trainer, trainer.current_epoch, *_ended_early(trainer))
         self._close()
 
-    def on_exception(self, *_: Any) -> None:  # noqa: D102
+    @override
+    def on_exception(self, *_: Any) -> None:
         self._close()
 
     def _show(self, trainer: L.Trainer, epoch: int, *more: str) -> None:

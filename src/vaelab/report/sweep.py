@@ -1,10 +1,9 @@
-"""What a sweep leaves behind: why a job failed, and a table of what each changed and how good it became."""
+"""What a sweep leaves behind: why a job failed, and how those compare that did not, as tables and as a figure."""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vaelab.cli import as_mistake, is_first_process
-from vaelab.errors import TakenError
+from vaelab.errors import DivergedError, TakenError
 from vaelab.overrides import typed
-from vaelab.run.state import overrides_of, read_record
+from vaelab.run.state import read_record
 
-SHOWN = 4
 # What a job leaves in its directory, each at another time.
 TRACES = ("config.yaml", "provenance.json", "failed.json", "metrics.json")
 # Seconds of training within which a job has no figures by itself: to draw them takes half a second or more.
@@ -26,7 +24,10 @@ SOON = 5.0
 
 
 class SweepTable(Callback):
-    """Hydra's callback: at the end of a multirun, `sweep.csv` with every measure, and a table of the first ones."""
+    """Hydra's callback: at the end of a multirun, a table of the first measures, in groups over seeds.
+
+    `sweep.csv` has every measure of every job, `sweep.md` the groups, and `sweep.png` draws them.
+    """
 
     def __init__(self) -> None:
         self.started: list[Path] = []
@@ -44,34 +45,27 @@ class SweepTable(Callback):
             from vaelab.run.records import write_json
 
             why = as_mistake(error, config.hydra.job.config_name) or repr(error)
-            note = {"error": str(why), "overrides": job_return.overrides}
+            diverged = isinstance(error, DivergedError)
+            note = {"error": str(why), "diverged": diverged, "overrides": job_return.overrides}
             write_json(Path(config.hydra.runtime.output_dir) / "failed.json", note)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Gather the jobs of the folder, earlier ones, too; what has no `metrics.json` has failed, or was cut off."""
         if not is_first_process():
             return
+        from vaelab.report.outcome import job_of, tell_comparison, write_csv
+
         folder = Path(config.hydra.sweep.dir).absolute()
         jobs = self._jobs(folder)
-        changes, measures = {}, {}
-        for name, job in jobs.items():
-            changes[name], measures[name] = _changes(job), read_record(job / "metrics.json")
-        varied = [key for key in _names(changes) if len({change.get(key) for change in changes.values()}) > 1]
-        rows = [
-            {"job": name, **{key: changes[name].get(key, "") for key in varied}, **(measures[name] or _failure(job))}
-            for name, job in jobs.items()
-        ]
-        failed = ["failed"] if not all(measures.values()) else []
-        if rows:
-            with (folder / "sweep.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer = csv.DictWriter(file, ["job", *varied, *_names(measures), *failed])
-                writer.writeheader()
-                writer.writerows(rows)
-            _tell(rows, ["job", *varied, *_names(measures)[:SHOWN], *failed])
-            print(f"\nall measures  {folder / 'sweep.csv'}")
-        if failed:
+        records = {name: read_record(job / "metrics.json") for name, job in jobs.items()}
+        judged = [job_of(name, job, records[name]) for name, job in jobs.items()]
+        lost = any(job.lost for job in judged)
+        if judged:
+            write_csv(folder / "sweep.csv", judged, records)
+            tell_comparison(judged, folder, config)
+        if lost:
             print(f"go on         with the same words and {typed('hydra.sweep.dir', folder)}")
-        undrawn = [job for name, job in jobs.items() if measures[name] and not _drawn(job)]
+        undrawn = [job for name, job in jobs.items() if records[name] and not _drawn(job)]
         if undrawn and config.report.figures is None:
             soon = f"not of jobs that were trained within {SOON:g} seconds"
             print(f"figures       {soon}: vaelab-train {typed('resume', undrawn[0])} draws them")
@@ -91,11 +85,6 @@ def _runs_below(folder: Path) -> Iterator[Path]:
             yield Path(path)
 
 
-def _failure(job: Path) -> dict[str, str]:
-    """Why a job has no measures."""
-    return {"failed": str(read_record(job / "failed.json").get("error", "cut off"))}
-
-
 def _drawn(job: Path) -> bool:
     return (job / "figures").is_dir()
 
@@ -103,29 +92,3 @@ def _drawn(job: Path) -> bool:
 def _numbers(name: str) -> list[tuple[int, str]]:
     """To sort names by: those of folders, the numbers among them by their value and before the words."""
     return [(int(part), "") if part.isdecimal() else (10**9, part) for part in Path(name).parts]
-
-
-def _names(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Every key of the rows, in order of appearance."""
-    return list(dict.fromkeys(key for row in rows.values() for key in row))
-
-
-def _changes(job: Path) -> dict[str, str]:
-    """What a job's command line changed: setting → value."""
-    overrides = overrides_of(job) or read_record(job / "failed.json").get("overrides", [])
-    return dict(override.split("=", 1) for override in overrides if "=" in override)
-
-
-def _tell(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    from vaelab.report.console import Terminal
-    from vaelab.report.tables import number
-
-    table = Table(*[Column(Text(name)) for name in columns], show_edge=False)
-    for row in rows:
-        values = ["" if (value := row.get(name)) is None else value for name in columns]
-        # As it is: what stands in brackets is no markup.
-        table.add_row(*[Text(value if isinstance(value, str) else number(value)) for value in values])
-    Terminal().print(table)

@@ -9,7 +9,7 @@ from rich.table import Table
 from vaelab.report.console import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -61,10 +61,10 @@ def tell_metrics(metrics: dict[str, float], title: str) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("baselines and ceilings")
-    rows = {name: _beside(name, metrics) for name in metrics if not is_beside(name)}
-    placed = {other for beside in rows.values() for other in beside.values()}
-    for name, beside in rows.items():
-        words = "  ".join(f"{label} {number(metrics[other])}" for label, other in beside.items())
+    rows = {name: beside(name, metrics) for name in metrics if not is_beside(name)}
+    placed = {other for others in rows.values() for other in others.values()}
+    for name, others in rows.items():
+        words = "  ".join(f"{label} {number(metrics[other])}" for label, other in others.items())
         table.add_row(name, number(metrics[name]), words)
     for name in metrics:
         if is_beside(name) and name not in placed:
@@ -93,12 +93,23 @@ def early_warning(best_epoch: int, epochs: int) -> str | None:
     )
 
 
+def samples_note(metrics: dict[str, float]) -> str | None:
+    """One line on what `sample/…` were measured in and how many items; None where there are none."""
+    if "sample/frechet" not in metrics:
+        return None
+    items, size = (int(metrics[f"sample/{name}"]) for name in ("items", "features"))
+    which = "of a classifier of the classes" if "sample/class_entropy" in metrics else "that are principal components"
+    return (
+        f"sample/…: {items:,} items against as many of the test; frechet, density, coverage in {size} features {which}"
+    )
+
+
 def is_beside(name: str) -> bool:
     """Whether a measure is a baseline or a ceiling."""
     return "/baseline/" in name or "/ceiling/" in name
 
 
-def _beside(name: str, metrics: dict[str, float]) -> dict[str, str]:
+def beside(name: str, metrics: Iterable[str]) -> dict[str, str]:
     """The baselines of a measure, label → name: `image/baseline/pca_psnr_db` stands beside `image/psnr_db` as pca."""
     prefix, _, measure = name.partition("/")
     found = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -12,9 +13,13 @@ from vaelab.cli import is_first_process
 from vaelab.errors import TakenError, UserError
 from vaelab.overrides import typed
 from vaelab.run.checkpoint import KEY, read_checkpoint, whole_config
-from vaelab.run.records import write_whole
-from vaelab.run.state import last_checkpoint, left_at
+from vaelab.run.records import write_left_out, write_provenance, write_whole
+from vaelab.run.state import last_checkpoint, left_at, words_of
 from vaelab.run.trust import refuse_foreign
+
+if TYPE_CHECKING:
+    from vaelab.data.module import DataModule, Found
+    from vaelab.run.folder import Opened
 
 # What a continued run may have changed: how long, where and with what reports, never what is learnt from what.
 CHANGEABLE = (
@@ -56,6 +61,27 @@ def claim(directory: Path, *, begun: bool = False) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / "tensorboard", ignore_errors=True)
     (directory / "left_out.txt").unlink(missing_ok=True)
+
+
+def write_down(opened: Opened, found: Found, data: DataModule) -> None:
+    """Write down what a run is and where it comes from, which takes the directory; of a resumed one what is new."""
+    directory, config, is_new = opened.directory, opened.config, not opened.config.resume
+    words = words_of(directory)
+    if is_new:
+        claim(directory, begun=opened.left is not None)
+    write_provenance(directory, config, found, words)
+    write_left_out(directory, data.items.left_out)
+    if is_new:
+        # Last of all: from here on there is a run, which all the rest says what it is of.
+        write_config(directory, config)
+
+
+def keep_changes(opened: Opened) -> None:
+    """Have what a resumed run goes on with hold for the next time, too."""
+    if opened.config.resume and is_first_process():
+        kept = opened.config.copy()
+        kept.resume = None
+        write_config(opened.directory, kept)
 
 
 def write_config(directory: Path, config: DictConfig) -> None:

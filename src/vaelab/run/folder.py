@@ -196,8 +196,8 @@ def _resumed(directory: Path, config: DictConfig, left: Left) -> DictConfig:
 
 def _begun(directory: Path, config: DictConfig, left: Left) -> DictConfig:
     """The configuration of a run that is new, or that the same words have begun before."""
+    from vaelab.config import foreign_modules
     from vaelab.run.directory import refuse_taken, stored_config
-    from vaelab.run.trust import foreign_modules
 
     OmegaConf.resolve(config)
     if left is None:

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from vaelab.errors import UserError
 
@@ -39,6 +40,19 @@ def check_processes(settings: Mapping[str, Any]) -> None:
         )
     if nodes != 1:
         raise UserError(f"num_nodes={nodes}: vaelab trains on one machine: leave it out")
+
+
+def let_weights_rest(strategy: Strategy) -> None:
+    """Have processes wait for no gradients of weights that a step does not train.
+
+    Raises:
+        UserError: if they were told to wait.
+    """
+    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.setdefault("find_unused_parameters", True):
+        raise UserError(
+            "accelerator.strategy=ddp_find_unused_parameters_false waits for gradients of all weights, and each step "
+            "of this variant trains some: take accelerator.strategy=ddp"
+        )
 
 
 def _is_cluster() -> bool:

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from omegaconf import DictConfig
 
 from vaelab import __version__
+from vaelab.data.items import LeftOut, as_text
 from vaelab.data.module import Found
 from vaelab.data.writers import whole
 
@@ -41,6 +43,18 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     with whole(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_left_out(directory: Path, left_out: Sequence[LeftOut]) -> None:
+    """Write `left_out.txt`, a line for each file and row that is left out, if there is one."""
+    if left_out:
+        lines = [f"{name}\t{reason}\n" for name, reason in left_out]
+        write_whole(directory / "left_out.txt", as_text("".join(lines)))
+
+
+def write_provenance(directory: Path, config: DictConfig, found: Found, overrides: list[str] | None) -> None:
+    """Write `provenance.json`."""
+    write_json(directory / "provenance.json", provenance(config, found, overrides))
 
 
 def provenance(config: DictConfig, found: Found, overrides: list[str] | None) -> dict[str, Any]:

@@ -42,6 +42,19 @@ def overrides_of(directory: Path) -> list[str] | None:
     return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
+def words_of(directory: Path) -> list[str] | None:
+    """What this command changes: of a run that is resumed the words it was begun with, too; None if they are lost."""
+    words = list(HydraConfig.get().overrides.task)
+    own = [word for word in words if not word.startswith("resume=")]
+    if own == words:
+        return own
+    before = overrides_of(directory)
+    if before is None:
+        print(f"{directory / 'provenance.json'} is damaged: what the run changed is no longer known, and it goes on")
+        return None
+    return list(dict.fromkeys([*before, *own]))
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """The content of a JSON file; nothing of it where it is missing or damaged."""
     try:

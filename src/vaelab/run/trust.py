@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from vaelab.config import config_dir
+from vaelab.config import config_dir, nodes_of
 from vaelab.errors import UserError
 
 # A configuration has some 3,000 characters; one that names a thousand classes of a dataset has more.
@@ -69,7 +69,7 @@ def refuse_foreign(config: DictConfig, where: str, trust: Sequence[str] = ()) ->
     Raises:
         UserError: naming the place, and how to allow it.
     """
-    for place, node in _nodes(OmegaConf.to_container(config, resolve=False), ""):
+    for place, node in nodes_of(OmegaConf.to_container(config, resolve=False), ""):
         for key in node:
             if str(key).startswith("_") and key not in KEYS:
                 raise UserError(f"{where}: {place}.{key} is no setting, and is not used")
@@ -83,27 +83,16 @@ def refuse_foreign(config: DictConfig, where: str, trust: Sequence[str] = ()) ->
             raise UserError(f"{where} names {place}._target_={target}, which vaelab does not offer there: {remedy}")
 
 
-def foreign_modules(config: DictConfig) -> list[str]:
-    """The modules outside of vaelab that a configuration names classes of: what `trust` must name to use it again."""
-    targets = {str(node.get("_target_", "vaelab")) for _, node in _nodes(OmegaConf.to_container(config), "")}
-    return sorted({target.rpartition(".")[0] for target in targets if not f"{target}.".startswith("vaelab.")})
-
-
 @cache
 def offered() -> Mapping[str, frozenset[str]]:
     """The targets of vaelab's own entries by their place in the configuration, such as `dataset.codec`."""
-    found: dict[str, set[str]] = defaultdict(set)
+    targets: dict[str, set[str]] = defaultdict(set)
     for file in config_dir().glob("*/*.yaml"):
-        for place, node in _nodes(yaml.safe_load(file.read_text(encoding="utf-8")), file.parent.name):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+        for place, node in nodes_of(content, file.parent.name):
             if "_target_" in node:
-                found[place].add(node["_target_"])
-    return {place: frozenset(targets) for place, targets in found.items()}
-
-
-def _nodes(node: Any, place: str) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Every mapping below a plain node, with its place; those in a list stand under their number."""
-    if isinstance(node, dict):
-        yield place, node
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in children:
-        yield from _nodes(value, f"{place}.{key}" if place else str(key))
+                targets[place].add(node["_target_"])
+    return {place: frozenset(named) for place, named in targets.items()}

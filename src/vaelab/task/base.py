@@ -34,6 +34,34 @@ if TYPE_CHECKING:
 class Task(Protocol):
     """One thing that a trained run can be asked for; its fields are the settings `task.…`.
 
+    One of your own, and its entry of the group::
+
+        # mytasks.py
+        from dataclasses import dataclass
+
+        import torch
+
+
+        @dataclass
+        class Nearest:
+            n: int = 16
+            seed: int = 0
+
+            def __call__(self, run, out):
+                x = run.variant.sample(self.n, self.seed)
+                known = run.data().batch("train").x
+                nearest = known[torch.cdist(x.flatten(1), known.flatten(1)).argmin(1)]
+                out.array("nearest", run.variant.codec.decode(nearest))
+                out.figure("nearest", run.variant.kind.sample_figure(nearest))
+
+        # mine/task/nearest.yaml
+        _target_: mytasks.Nearest
+        n: 16
+        seed: 0
+
+    `python scripts/sample.py --config-dir mine task=nearest run=RUN_DIR`. Items are encoded; `codec.decode` gives the
+    user's units. `run.data()` reads the data again, with `batch(split)`, `rows(item)` and `factors(item)`.
+
     A class attribute `needs` names the protocol of `variant.base` that the model must have, such as `HasCode`; without
     one any model will do.
     """
@@ -50,10 +78,14 @@ def check_able(task: Task, name: str, variant: Method) -> None:
         UserError: naming the tasks that it can do.
     """
     needs = needed(type(task))
+    if needs not in (Method, *ABLE):
+        raise UserError(
+            f"task={name}: needs must be one of vaelab.variant.base's {', '.join(n.__name__ for n in ABLE)}"
+        )
     if isinstance(variant, needs):
         return
     classes = {name.split(".")[2]: pkgutil.resolve_name(name) for name in sorted(offered()["task"])}
-    able = ", ".join(other for other, found in classes.items() if isinstance(variant, needed(found)))
+    able = ", ".join(other for other, cls in classes.items() if isinstance(variant, needed(cls)))
     raise UserError(f"task={name} needs {ABLE[needs]}, and variant={variant.name} has none: there are task={able}")
 
 
@@ -183,8 +215,8 @@ def read_own(run: Run, place: str | Path) -> Own:
 
     path, part = Path(place).expanduser(), run.variant.kind.part
     if path.is_dir():
-        found = _read_folder(run, path)
-        return found._replace(names=numbered(found.names, part))
+        own = _read_folder(run, path)
+        return own._replace(names=numbered(own.names, part))
     raw = read_file(run, place)
     return Own(raw, numbered([printable(path.name)] * len(raw), part), [])
 

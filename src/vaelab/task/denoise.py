@@ -47,18 +47,18 @@ class Denoise:
         if not self.file:
             raise UserError("task.file has no value: give a csv, npy, npz or wav file with the traces to clean")
         noisy, axes = read_traces(run, self.file)
-        found = denoise(run, noisy, _calibration(run) if self.band and run.variant.latent.has_prior else None)
-        self._write(out, "recovered", found.traces, axes)
-        if found.band is not None:
-            for name, end in zip(("lower", "upper"), found.band, strict=True):
+        recovered = denoise(run, noisy, _calibration(run) if self.band and run.variant.latent.has_prior else None)
+        self._write(out, "recovered", recovered.traces, axes)
+        if recovered.band is not None:
+            for name, end in zip(("lower", "upper"), recovered.band, strict=True):
                 self._write(out, name, end, axes)
-        if found.certainty is not None:
-            self._write_certainty(out, found.certainty)
+        if recovered.certainty is not None:
+            self._write_certainty(out, recovered.certainty)
         shown = fair_draw(len(noisy), DRAWN, run.config.seed).sort().values
-        band = None if found.band is None else (found.band[0][shown], found.band[1][shown])
+        band = None if recovered.band is None else (recovered.band[0][shown], recovered.band[1][shown])
         titles = [f"trace {k}" for k in (shown + 1).tolist()]
         rate = run.signature.sample_rate
-        out.figure("recovered", trace_rows(noisy[shown], None, found.traces[shown], rate, titles=titles, band=band))
+        out.figure("recovered", trace_rows(noisy[shown], None, recovered.traces[shown], rate, titles=titles, band=band))
 
     def _write(self, out: Output, what: str, traces: Tensor, axes: Axes) -> None:
         file = Path(self.file)

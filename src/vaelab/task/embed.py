@@ -63,13 +63,13 @@ class Embed:
         if classes < 2:
             print("the training split holds one class: codes and pictures only, no probe")
             return
-        found = {
+        measures = {
             "probe_accuracy": probe_accuracy(code_means(run, train.x), train.label, codes, batch.label),
             "silhouette": silhouette(codes, batch.label),
         }
         baselines = probe_baselines(train.x, train.label, batch.x, batch.label, codes.shape[1])
-        found |= {f"baseline/{name}": value for name, value in baselines.items()}
-        out.numbers({f"embed/{name}": value for name, value in found.items()})
+        measures |= {f"baseline/{name}": value for name, value in baselines.items()}
+        out.numbers({f"embed/{name}": value for name, value in measures.items()})
 
 
 def class_name(number: int, names: tuple[str, ...]) -> str:

@@ -50,14 +50,14 @@ class Likelihood:
         began = time.perf_counter()
         ks = [step for step in STEPS if step < self.k] + [self.k]
         bounds = self._bounds(run, items, ks)
-        found = summary(bounds, ks, time.perf_counter() - began)
+        measures = summary(bounds, ks, time.perf_counter() - began)
         out.array("items", run.data().numbers(self.split, items.item))
         out.array("bounds", bounds[:, -1])
         out.figure("k_curve", k_curve(ks, bounds.mean(0), standard_errors(bounds)))
-        out.numbers(found)
+        out.numbers(measures)
         binarisation = getattr(run.variant.codec, "binarisation", "none")
         drawn = {"dynamic": "; each picture binarised by one fixed draw", "threshold": "; binarised at one half"}
-        bound, error = found["likelihood/bound"], found["likelihood/standard_error"]
+        bound, error = measures["likelihood/bound"], measures["likelihood/standard_error"]
         print(f"log p(x) >= {bound:.2f} nats, standard error {error:.2f}, k = {self.k}, {len(bounds)} items", end="")
         print(drawn.get(binarisation, ""))
 

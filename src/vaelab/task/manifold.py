@@ -42,7 +42,7 @@ class Manifold:
             name = type(latent).__name__.removesuffix("Latent").lower()
             raise UserError(
                 f"task=manifold maps two Gaussian dimensions, and this run has latent={name} latent.dim={latent.dims}: "
-                "train one with latent=gaussian latent.dim=2"
+                f"train one with {'' if run.variant.has_latent else 'variant=vae '}latent=gaussian latent.dim=2"
             )
         check_size(NUMBER * self.n**2 * math.prod(run.variant.shape), "task.n")
         decoded = variant.decode(even_codes(self.n).flatten(0, 1))

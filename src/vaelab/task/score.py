@@ -65,10 +65,10 @@ class Score:
             out.left_out(own.left_out)
         self._strangest(run, out, batches, scores["negative_elbo"], names)
         anomaly = None if labels is None or normal is None else ~torch.isin(labels, normal)
-        found = {} if usual is None else self._thresholds(run, usual, scores["negative_elbo"], anomaly)
+        measures = {} if usual is None else self._thresholds(run, usual, scores["negative_elbo"], anomaly)
         if anomaly is not None:
-            found |= self._areas(run, scores, anomaly)
-        out.numbers({f"score/{name}": value for name, value in found.items()})
+            measures |= self._areas(run, scores, anomaly)
+        out.numbers({f"score/{name}": value for name, value in measures.items()})
 
     def _check(self, run: Run) -> None:
         for name, least in (("draws", 1), ("k", 0)):
@@ -136,14 +136,14 @@ class Score:
     def _thresholds(self, run: Run, usual: Tensor, scores: Tensor, anomaly: Tensor | None) -> dict[str, float]:
         """Each threshold, and the share of the scored items above it: of anomalies and others, where that is known."""
         held_out = self._scores(run.variant, run.data().loader("val"))["negative_elbo"][usual]
-        found = {}
+        measures = {}
         for rate in self.false_positive_rates:
-            threshold = found[f"threshold_at_{rate:g}"] = threshold_at(held_out, rate)
+            threshold = measures[f"threshold_at_{rate:g}"] = threshold_at(held_out, rate)
             groups = {"share_above": scores}
             if anomaly is not None:
                 groups = {"true_positive_rate": scores[anomaly], "false_positive_rate": scores[~anomaly]}
-            found |= {f"{name}_at_{rate:g}": share_above(s, threshold) for name, s in groups.items() if len(s)}
-        return found
+            measures |= {f"{name}_at_{rate:g}": share_above(s, threshold) for name, s in groups.items() if len(s)}
+        return measures
 
     def _areas(self, run: Run, scores: dict[str, Tensor], anomaly: Tensor) -> dict[str, float]:
         if anomaly.all() or not anomaly.any():
@@ -152,8 +152,8 @@ class Score:
         data = run.data()
         train, scored = data.batch("train", BASELINE_ITEMS).x, data.batch(self.split).x
         linear = pca_error(train, scored, run.variant.latent.code_size)
-        found = {f"auroc_{name}": auroc(values, anomaly) for name, values in scores.items()}
-        return found | {"baseline/auroc_pca_error": auroc(linear, anomaly)}
+        areas = {f"auroc_{name}": auroc(values, anomaly) for name, values in scores.items()}
+        return areas | {"baseline/auroc_pca_error": auroc(linear, anomaly)}
 
 
 def split_labels(run: Run, split: str) -> Tensor | None:

@@ -237,7 +237,7 @@ class Line:
     def numbers(self) -> dict[str, float]:
         """What `metrics.json` holds: counts, rates in items a second, and the seconds with all files and pictures."""
         own, plain = self.pace()
-        found = {
+        numbers = {
             "made": self.factory.made,
             "waves": self.factory.taken,
             "overwritten": self.factory.overwritten,
@@ -246,7 +246,7 @@ class Line:
             "ratio": own / plain if plain else 0.0,
             "seconds": time.perf_counter() - self.began,
         }
-        return {f"stream/{name}": value for name, value in found.items()}
+        return {f"stream/{name}": value for name, value in numbers.items()}
 
     def counted(self) -> str:
         """The counters in words."""
@@ -375,12 +375,12 @@ class Windows:
             self.limit = float(np.quantile(known, 0.99))
         if not len(line.newest):
             return rings, None, None, None
-        found = layers(line)
+        shown = layers(line)
         if self.span is None:
-            low, high = float(found.items.min()), float(found.items.max())
+            low, high = float(shown.items.min()), float(shown.items.max())
             margin = 0.1 * (high - low) or 1.0
             self.span = low - margin, high + margin
-        return rings, *found
+        return rings, *shown
 
     def frame(self, line: Line) -> np.ndarray:
         """As a picture `(height, width, 3)` uint8."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 import lightning as L
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from vaelab.errors import UserError
+from vaelab.errors import DivergedError, UserError
 from vaelab.kind.base import Kind
+from vaelab.metrics.direction import aim
 from vaelab.seeding import reseed, stream_seed
 
 if TYPE_CHECKING:
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
 
 # The number of steps of a run without an end.
 FOREVER = 10**9
+WIDEST_CODE = 1024  # dimensions that are listed and drawn one by one
 # No net that learns has larger ones: what they multiply leaves single precision.
 LARGEST_WEIGHT = 1e6
-# What begins so is better the greater it is; all the rest are errors, costs and gaps.
-GREATER = ("objective", "elbo", "log_likelihood", "active_units", "mutual_information")
+
+
+STEP = "step must return a loss, a scalar tensor with a gradient, and a dict of scalar tensors to be logged"
 
 
 class Parts(NamedTuple):
@@ -116,11 +120,43 @@ class Denoises(HasCode, Protocol):
         """What items whose truth is known say of that doubt."""
 
 
+@runtime_checkable
+class Inpaints(Protocol):
+    """Tells what is hidden of an item from the rest of it."""
+
+    def hidden(self, item: Tensor) -> Tensor:
+        """Which places of the items in these rows `(n,)` are hidden when they are judged: `(n, 1, *size)` bool."""
+
+    def fill(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Encoded x `(n, *shape)`, on the CPU, with what is `hidden` `(n, 1, *size)` told from the rest."""
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """Makes an item in many steps, and can do with fewer or more."""
+
+    def in_steps(self, steps: int, setting: str) -> None:
+        """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """Makes items of a class that is asked for."""
+
+    def labels(self) -> Tensor:
+        """`(k,)` numbers of the classes that it makes items of, those of `Signature.label_names`."""
+
+    def sample_of(self, label: Tensor, seed: int) -> Tensor:
+        """A new item of each class number `(n,)`, encoded, on the CPU: `(n, *shape)`; the same for the same seed."""
+
+
 ABLE: Mapping[type, str] = {
     Decodes: "a code that items are made of",
     HasCode: "a code of every item",
     HasDensity: "a density of items",
     Denoises: "a clean partner of every item",
+    HasLabels: "classes that items are made of",
+    Inpaints: "a way to fill what is missing",
 }
 
 
@@ -131,18 +167,73 @@ class Method(L.LightningModule):
     entry `configs/variant/mine.yaml` it is trained, resumed, measured and drawn as the others are. What more it can do
     it says by the methods of `Decodes`, `HasCode` or `HasDensity`, and has the tasks that ask for them.
 
+    One of your own, and its entry of the group. What `nets` names are attributes; what they need not be is an
+    architecture's: `nets` may return `{}`, and `__init__` make an `nn.Parameter`. Settings are those of `__init__`, by
+    name alone::
+
+        # mymethods.py
+        from functools import partial
+
+        import torch
+
+        from vaelab.variant.base import Method
+
+
+        class Autoencoder(Method):
+            name = "autoencoder"
+            monitor = ("val/error", "min")
+            course = ("loss", "error")
+
+            def __init__(self, parts, *, spread: float = 1.0):
+                super().__init__(parts)
+                self.spread = spread
+
+            @classmethod
+            def nets(cls, architecture, shape, latent, own_code):
+                return {
+                    "encoder": partial(architecture.encoder, shape, 1, latent.code_size),
+                    "decoder": partial(architecture.decoder, shape, latent.code_size),
+                }
+
+            def step(self, batch, batch_idx):
+                loss = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                return loss, {"loss": loss}
+
+            def told(self):
+                return ["error"]
+
+            def validation_step(self, batch, batch_idx):
+                error = (self.decoder(self.encoder(batch.x)) - batch.target).square().mean()
+                self.log(f"{'test' if self.trainer.testing else 'val'}/error", error, batch_size=len(batch.x))
+
+            @torch.inference_mode()
+            def sample(self, n, seed):
+                codes = torch.randn(n, self.latent.code_size, generator=torch.Generator().manual_seed(seed))
+                return self.decoder(self.spread * codes.to(self.device)).cpu()
+
+        # mine/variant/autoencoder.yaml
+        _target_: mymethods.Autoencoder
+        spread: 1.0
+
+    Its losses may be averaged as they like; whatever is told of validation is logged as `val/NAME`, and that of the
+    test, which takes the same steps, as `test/NAME`.
+
     Attributes:
         name: of the entry in the group `variant`.
         of: the kind of signal that it is for.
         monitor: the validation quantity that chooses the best weights where no other is asked for, and whether more
             (`max`) or less (`min`) of it is better.
         course: what is drawn over the training, of what validation and training tell.
+        has_latent: whether the group `latent` says what its codes are.
+        whole_steps: whether each step has a gradient of every weight that learns.
     """
 
     name: ClassVar[str] = ""
     of: ClassVar[type[Kind]] = Kind
     monitor: ClassVar[tuple[str, str]]
     course: ClassVar[tuple[str, ...]] = ()
+    has_latent: ClassVar[bool] = True
+    whole_steps: ClassVar[bool] = True
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
@@ -152,6 +243,7 @@ class Method(L.LightningModule):
         self.latent, self.likelihood, self.codec = parts.latent, parts.likelihood, parts.codec
         self.signature, self.kind, self.shape = parts.signature, parts.kind, parts.shape
         self.optimize, self.seed = parts.optimize, parts.seed
+        # Of the run: whoever plans it says so.
         self.total_steps = FOREVER
         self.recent: dict[str, list[Tensor]] = {}
         self.latest: dict[str, float] = {}
@@ -164,8 +256,17 @@ class Method(L.LightningModule):
         """What makes each net, by its name; the code is the architecture's own if `own_code`."""
         raise NotImplementedError
 
+    @classmethod
+    def latent_for(cls, latent: Latent, signature: Signature) -> Latent:
+        """The latent of data of this signature: the one that was asked for, unless the method adds to its codes.
+
+        Raises:
+            UserError: if the data lack what it adds.
+        """
+        return latent
+
     def own_nets(self) -> list[nn.Module]:
-        """The nets that it was given."""
+        """The nets that it was given, and that can be compiled."""
         return [self.get_submodule(name) for name in self.net_names]
 
     # What a method is asked for -----------------------------------------------------------------------------------
@@ -187,8 +288,15 @@ class Method(L.LightningModule):
         """The names of what validation tells, without its split."""
         raise NotImplementedError
 
+    def check_data(self, low: float, high: float) -> None:
+        """Refuse encoded data that it cannot model, whose smallest and largest value these are. Raises `UserError`."""
+        self.likelihood.check_support(low, high)
+
     def check_plan(self, total_steps: int) -> None:
         """Refuse what does not fit into a run of so many steps. Raises `UserError`."""
+
+    def look_at(self, data: DataModule) -> None:
+        """Take from the data what it must know before the first step. Raises `UserError` where they do not suit it."""
 
     def logged(self, means: dict[str, float]) -> dict[str, float]:
         """What is logged of the means of a step's terms."""
@@ -241,12 +349,16 @@ class Method(L.LightningModule):
             same = f"val/{name.rpartition('/')[2]}"
             meant = did_you_mean(same if same in known else name, known)
             raise UserError(f"monitor={name} is not what validation tells{meant}")
-        return name, "max" if name.removeprefix("val/").startswith(GREATER) else "min"
+        return name, "max" if aim(name) == math.inf else "min"
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: D102
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         # Noise is a function of where training stands, so a resumed run draws what the uncut run would have drawn.
         self._seed(self.global_step, batch_idx, self.trainer.global_rank)
-        loss, terms = self.step(batch, batch_idx)
+        made = self.step(batch, batch_idx)
+        if not _is_step(made):
+            raise UserError(f"variant={self.name}: {STEP}")
+        loss, terms = made
         for name, term in terms.items():
             self.recent.setdefault(name, []).append(term.detach())
         return loss
@@ -262,7 +374,8 @@ class Method(L.LightningModule):
         if self.recent and self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._log_recent()
 
-    def on_train_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_train_epoch_end(self) -> None:
         self._log_recent()
 
     def _log_recent(self) -> None:
@@ -287,17 +400,18 @@ class Method(L.LightningModule):
         terms = {name: [value.item() for value in values] for name, values in self.recent.items()}
         checkpoint["recent"] = {"terms": terms, "latest": self.latest}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # noqa: D102
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         terms = checkpoint["recent"]["terms"]
         self.recent = {name: [torch.tensor(value, device=self.device) for value in terms[name]] for name in terms}
         self.latest = checkpoint["recent"]["latest"]
 
     def check_finite(self, named: dict[str, float], largest: float = math.inf) -> None:
-        """Raise `UserError`, naming the remedy, where a number is none, or not below `largest`."""
+        """Raise `DivergedError`, naming the remedy, where a number is none, or not below `largest`."""
         kept = "; the checkpoints hold the last good epoch" if self.current_epoch else ""
         for name, value in named.items():
             if not abs(value) < largest:
-                raise UserError(
+                raise DivergedError(
                     f"{name} became {value:g} at or before step {self.global_step} (epoch {self.current_epoch}): lower "
                     f"optimizer.lr or set trainer.gradient_clip_val=1.0{kept}"
                 )
@@ -307,7 +421,7 @@ class Method(L.LightningModule):
         """Where the weights have run away, what a library raises inside is only what follows from it.
 
         Raises:
-            UserError: instead of it, naming the remedy.
+            DivergedError: instead of it, naming the remedy.
         """
         try:
             yield
@@ -316,15 +430,15 @@ class Method(L.LightningModule):
             self.check_finite({"the largest weight": float(weights.max())}, LARGEST_WEIGHT)
             raise
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+    @override
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
 
     def _seed(self, *position: int) -> None:
         reseed(stream_seed("latent", self.seed, *position), self.device)
 
-    def configure_optimizers(self) -> Any:  # noqa: D102
-        total = self.trainer.estimated_stepping_batches
-        self.total_steps = int(total) if math.isfinite(total) else FOREVER
+    @override
+    def configure_optimizers(self) -> Any:
         learnt = [weights for weights in self.parameters() if weights.requires_grad]
         optimizer, schedule = self.optimize(learnt, self.total_steps)
         # Fused optimizers would unscale gradients in their step, for which Lightning refuses to clip them; so it does.
@@ -332,6 +446,13 @@ class Method(L.LightningModule):
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _is_step(made: object) -> bool:
+    if not (isinstance(made, tuple) and len(made) == 2):
+        return False
+    loss, terms = made
+    return isinstance(loss, Tensor) and isinstance(terms, dict) and all(isinstance(v, Tensor) for v in terms.values())
 
 
 def in_chunks(

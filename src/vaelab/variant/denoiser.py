@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.seeding import seeded, stream_seed
@@ -49,11 +50,13 @@ class Denoiser(VAE):
         # What the last measuring found of the model's doubt, for the figures.
         self.calibration: Calibration | None = None
 
-    def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def loss(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:
         loss = super().loss(batch, drawn, params)
         return loss + self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else loss
 
-    def item_values(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:  # noqa: D102
+    @override
+    def item_values(self, batch: Batch, drawn: Drawn, params: Tensor) -> Tensor:
         values = super().item_values(batch, drawn, params)
         return values - self.peak_weight * self._peak_loss(batch, params) if self.peak_weight else values
 

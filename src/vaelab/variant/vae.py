@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from vaelab.errors import UserError
 from vaelab.kind.base import Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.objective.base import Drawn
 from vaelab.seeding import seeded, stream_seed
-from vaelab.variant.base import Method, in_chunks
+from vaelab.variant.base import WIDEST_CODE, Method, in_chunks
 from vaelab.variant.tally import Tally
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from vaelab.variant.base import Parts
 
 REALISATIONS = 100  # draws of an item that tell what is expected of it
-WIDEST_CODE = 1024  # dimensions whose KL is listed one by one
 
 
 class VAE(Method):
@@ -52,7 +52,8 @@ class VAE(Method):
         self.kl: Tensor
 
     @classmethod
-    def nets(  # noqa: D102
+    @override
+    def nets(
         cls, architecture: Architecture, shape: Sequence[int], latent: Latent, own_code: bool
     ) -> dict[str, Callable[[], nn.Module]]:
         dim, size = (None, None) if own_code else (latent.dims, latent.code_size)
@@ -166,7 +167,8 @@ class VAE(Method):
 
     # Steps --------------------------------------------------------------------------------------------------------
 
-    def step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:  # noqa: D102
+    @override
+    def step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
         drawn, params = self.pass_through(batch, self.objective.draws)
         loss = self.loss(batch, drawn, params)
         return loss, {"loss": loss, "log_likelihood": drawn.mean_log_likelihood, "kl": drawn.mean_kl}
@@ -185,7 +187,8 @@ class VAE(Method):
         """Beta at the step that was taken last: when the run is over there is no other."""
         return {"beta": self.pressure(max(self.global_step - 1, 0)).beta} if self.latent.has_prior else {}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # noqa: D102
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         recent = checkpoint["recent"]
         if isinstance(recent["terms"], list):
             # One list of all terms in turn, as it was written before methods named theirs.
@@ -193,16 +196,20 @@ class VAE(Method):
             checkpoint["recent"] = recent | {"terms": {name: recent["terms"][k::3] for k, name in enumerate(names)}}
         super().on_load_checkpoint(checkpoint)
 
-    def told(self) -> list[str]:  # noqa: D102
+    @override
+    def told(self) -> list[str]:
         return ["objective", *Tally.names(self.latent)]
 
-    def on_validation_epoch_start(self) -> None:  # noqa: D102
+    @override
+    def on_validation_epoch_start(self) -> None:
         self.tally = Tally(self.latent, self.seed)
 
-    def on_test_epoch_start(self) -> None:  # noqa: D102
+    @override
+    def on_test_epoch_start(self) -> None:
         self.tally = Tally(self.latent, self.seed)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: D102
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._seed(-1, batch_idx, self.trainer.global_rank)
         drawn, params = self.pass_through(batch)
         error = (self.likelihood.mean(params) - batch.target).flatten(1).square().mean(1)
@@ -213,10 +220,12 @@ class VAE(Method):
         """`(batch,)` what each item is worth to the objective but for its KL, every schedule at its final value."""
         return self.objective.item_values(drawn, self.pressure(self.total_steps))
 
-    def on_validation_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_validation_epoch_end(self) -> None:
         self._log_tally("val")
 
-    def on_test_epoch_end(self) -> None:  # noqa: D102
+    @override
+    def on_test_epoch_end(self) -> None:
         self._log_tally("test")
 
     def _log_tally(self, split: str) -> None:
