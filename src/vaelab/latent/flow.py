@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from vaelab.errors import UserError
 from vaelab.latent.base import Posterior, selected
@@ -25,8 +25,9 @@ from vaelab.seeding import seeded, stream_seed
 FEWEST = 10  # items that tell of others
 WIDEST = 256  # directions that are learnt; what lies across them is taken for normal
 WIDTH, BLOCKS, WAVES = 128, 3, 16
-STEPS, BATCH, RATE = 1_500, 256, 2e-3
-KEPT = 0.995  # of the averaged weights, in each step
+STEPS, BATCH, RATE = 2_000, 256, 2e-3
+KEPT = 0.999  # of the averaged weights, in each step, once there are many
+LATE, EDGE = 0.5, 1e-6  # the logit of the median time: more is learnt where codes take shape; of the normal, tails
 LOOKED_AT, NUMBERS = 8_192, 2**24  # draws that tell the scale of codes: fewer of long ones, for the memory
 HEUN, AT_ONCE = 16, 2_048  # steps from noise to a code, and codes that take them together
 LEAST, TINY = 1e-3, 1e-12  # of the largest spread: a direction with less is not blown up; nor one of none
@@ -190,15 +191,18 @@ def _frame(codes: Tensor) -> _Frame:
 
 
 def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
-    """The field after `STEPS` of training on batches `(BATCH, directions)`, averaged over the last of them."""
-    averaged = AveragedModel(field, multi_avg_fn=get_ema_multi_avg_fn(KEPT))
+    """The field after `STEPS` of training on batches `(BATCH, directions)`, averaged over them, the last most.
+
+    Times are logit-normal (Esser et al. 2024, eq. 19), one in each part of as many as there are codes in a batch.
+    """
+    averaged = AveragedModel(field, multi_avg_fn=_average)
     optimizer, schedule = adamw_cosine(field.parameters(), STEPS, lr=RATE)
     assert schedule is not None
     for _ in range(STEPS):
         codes = draw()
         noise = torch.randn_like(codes)
-        # One time in each part of [0, 1], so that no batch lacks any.
-        time = (torch.arange(BATCH) + torch.rand(BATCH)) / BATCH
+        share = ((torch.arange(BATCH) + torch.rand(BATCH)) / BATCH).clamp(EDGE, 1 - EDGE)
+        time = torch.sigmoid(LATE + torch.special.ndtri(share))
         x = torch.lerp(noise, codes, time[:, None])
         loss = F.mse_loss(field(x, time), codes - noise)
         optimizer.zero_grad()
@@ -208,3 +212,8 @@ def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
         averaged.update_parameters(field)
     fitted: Any = averaged.module
     return fitted
+
+
+def _average(averaged: list[Tensor], latest: list[Tensor], count: Tensor) -> None:
+    """Move `count` steps' average towards the weights after the next; while there are few steps, all count alike."""
+    torch._foreach_lerp_(averaged, latest, (1 - KEPT) / (1 - KEPT ** (int(count) + 1)))
