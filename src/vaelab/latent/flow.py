@@ -214,6 +214,6 @@ def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
     return fitted
 
 
-def _average(averaged: list[Tensor], latest: list[Tensor], count: Tensor) -> None:
+def _average(averaged: Any, latest: Any, count: Any) -> None:
     """Move `count` steps' average towards the weights after the next; while there are few steps, all count alike."""
     torch._foreach_lerp_(averaged, latest, (1 - KEPT) / (1 - KEPT ** (int(count) + 1)))
