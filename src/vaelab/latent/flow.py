@@ -33,6 +33,8 @@ HEUN, AT_ONCE = 16, 2_048  # steps from noise to a code, and codes that take the
 LEAST, TINY = 1e-3, 1e-12  # of the largest spread: a direction with less is not blown up; nor one of none
 FURTHEST = 1e12  # as of weights: no code lies beyond
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 class Flow(nn.Module):
     """Draws codes by an ordinary differential equation from normal noise; `fit_flow` makes one that knows something.
@@ -214,6 +216,6 @@ def _fitted(field: Field, draw: Callable[[], Tensor]) -> Field:
     return fitted
 
 
-def _average(averaged: list[Tensor], latest: list[Tensor], count: Tensor) -> None:
+def _average(averaged: Tensors, latest: Tensors, count: Tensor | int) -> None:
     """Move `count` steps' average towards the weights after the next; while there are few steps, all count alike."""
     torch._foreach_lerp_(averaged, latest, (1 - KEPT) / (1 - KEPT ** (int(count) + 1)))
