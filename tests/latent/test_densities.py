@@ -6,8 +6,25 @@ import torch
 from vaelab.errors import UserError
 from vaelab.latent.circle import CircleLatent
 from vaelab.latent.densities import code_sampler, sample_codes
+from vaelab.latent.flow import Flow
 from vaelab.latent.gaussian import GaussianLatent
 from vaelab.latent.point import PointLatent
+
+
+def unfitted(size):
+    """A flow that knows of codes no more than that they are normal."""
+    flow = Flow(size)
+    flow.out_of.copy_(torch.eye(size))
+    return flow
+
+
+def test_the_prior_needs_no_data_and_is_the_latents_own():
+    drawn = draw("prior", n=20_000)
+    assert drawn.mean(0).abs().max() < 0.05 and (drawn.std(0) - 1).abs().max() < 0.05
+    assert draw("prior", latent=CircleLatent(2)).square().sum(1).tolist() == pytest.approx([2.0] * 300, abs=1e-4)
+
+
+NORMAL = unfitted(3)
 
 
 def clusters(n=400):
@@ -17,16 +34,10 @@ def clusters(n=400):
 
 
 def draw(density, n=300, latent=None, codes=None, seed=0):
-    return sample_codes(density, n, latent=latent or GaussianLatent(3), codes=codes, seed=seed)
+    return sample_codes(density, n, latent=latent or GaussianLatent(3), codes=codes, seed=seed, flow=NORMAL)
 
 
-def test_the_prior_needs_no_data_and_is_the_latents_own():
-    drawn = draw("prior", n=20_000)
-    assert drawn.mean(0).abs().max() < 0.05 and (drawn.std(0) - 1).abs().max() < 0.05
-    assert draw("prior", latent=CircleLatent(2)).square().sum(1).tolist() == pytest.approx([2.0] * 300, abs=1e-4)
-
-
-@pytest.mark.parametrize("density", ["prior", "gmm", "posterior"])
+@pytest.mark.parametrize("density", ["prior", "gmm", "posterior", "flow"])
 def test_one_seed_gives_the_same_codes_and_leaves_the_worlds_randomness_alone(density):
     codes, _ = clusters()
     torch.manual_seed(7)
@@ -57,6 +68,11 @@ def test_the_posterior_draws_the_codes_of_the_items_themselves():
 def test_a_mixture_on_the_circle_stays_on_the_circle():
     phase = torch.linspace(-math.pi, math.pi, 200)[:, None]
     drawn = draw("gmm", latent=CircleLatent(1), codes=torch.cat([phase.cos(), phase.sin()], 1))
+    assert drawn.norm(dim=1).tolist() == pytest.approx([1.0] * 300, abs=1e-5)
+
+
+def test_a_flow_on_the_circle_stays_on_the_circle():
+    drawn = sample_codes("flow", 300, latent=CircleLatent(1), codes=None, seed=0, flow=unfitted(2))
     assert drawn.norm(dim=1).tolist() == pytest.approx([1.0] * 300, abs=1e-5)
 
 
@@ -94,6 +110,6 @@ def test_a_mixture_on_a_few_codes_draws_what_they_span(n, scale):
 
 def test_each_block_of_codes_has_draws_of_its_own():
     codes, _ = clusters()
-    for density in ("prior", "gmm", "posterior"):
-        sampler = code_sampler(density, latent=GaussianLatent(3), codes=codes, seed=0)
+    for density in ("prior", "gmm", "posterior", "flow"):
+        sampler = code_sampler(density, latent=GaussianLatent(3), codes=codes, seed=0, flow=NORMAL)
         assert torch.equal(sampler(50, 1), sampler(50, 1)) and not torch.equal(sampler(50, 1), sampler(50, 2))

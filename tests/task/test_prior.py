@@ -30,8 +30,9 @@ def test_the_samples_are_the_codes_decoded(tiny, tmp_path):
     assert np.allclose(samples, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("density", ["prior", "gmm", "posterior"])
-def test_one_seed_gives_the_same_items_and_another_others(tiny, tmp_path, density):
+@pytest.mark.parametrize("density", ["prior", "gmm", "posterior", "flow"])
+def test_one_seed_gives_the_same_items_and_another_others(tiny, tmp_path, monkeypatch, density):
+    monkeypatch.setattr("vaelab.latent.flow.STEPS", 3)
     run = tiny("digits")
     found = [drawn(run, tmp_path / str(k), density=density, seed=seed)[1] for k, seed in enumerate((1, 1, 2))]
     assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
@@ -139,3 +140,22 @@ def test_a_model_that_knows_no_classes_is_told_so(tiny, tmp_path, variant):
     line = rf"^task.label needs classes that items are made of, and variant={variant} has none: leave it null$"
     with pytest.raises(UserError, match=line):
         of_classes(tiny("digits", f"variant={variant}"), tmp_path, label=[3])
+
+
+@pytest.mark.parametrize("density", ["gmm", "posterior", "flow"])
+def test_a_method_without_a_code_of_an_item_has_the_prior_alone(tiny, tmp_path, density):
+    words = rf"^task.density={density} needs a code of every item, and variant=gan has none[^\n]+$"
+    with pytest.raises(UserError, match=words):
+        drawn(tiny("digits", "variant=gan", "likelihood=gaussian"), tmp_path, density=density)
+
+
+def test_a_plain_autoencoder_makes_new_items_of_codes_from_a_flow(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("vaelab.latent.flow.STEPS", 3)
+    samples, codes = drawn(tiny("sine", "latent=point", "latent.dim=2"), tmp_path, density="flow")
+    assert np.isfinite(samples).all() and codes.shape == (5, 2)
+
+
+def test_a_wish_for_nothing_is_refused_before_anything_is_fitted(tiny, tmp_path, capsys):
+    with pytest.raises(UserError, match=r"^task.n must be at least 1, not 0$"):
+        drawn(tiny("sine"), tmp_path, n=0, density="flow")
+    assert capsys.readouterr().err == ""

@@ -57,8 +57,12 @@ def test_what_makes_items_of_noise_streams_what_becomes_of_it(tiny, tmp_path, me
     assert np.allclose(found, plainly(run, 300, "prior"), atol=1e-5)
 
 
-@pytest.mark.parametrize("density", ["prior", "gmm", "posterior"])
-def test_one_seed_gives_the_same_stream_whatever_the_sizes_and_paces_and_another_another(tiny, tmp_path, density):
+@pytest.mark.parametrize("density", ["prior", "gmm", "posterior", "flow"])
+def test_one_seed_gives_the_same_stream_whatever_the_sizes_and_paces_and_another_another(
+    tiny, tmp_path, monkeypatch, density
+):
+    monkeypatch.setattr("vaelab.latent.flow.STEPS", 3)
+    monkeypatch.setattr(stream, "LEARNT", 48)
     run = tiny("sine", "latent=gaussian", "latent.dim=2")
     settings = [{}, {"size": 200, "produce": 3.0, "consume": 0.3}, {"seed": 1}]
     a, b, c = (streamed(run, tmp_path / str(k), density=density, **own) for k, own in enumerate(settings))
