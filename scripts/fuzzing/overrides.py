@@ -80,7 +80,7 @@ TAKEN = {
     "precision": ("64-true", "bf16-true", "bf16-mixed", "16-mixed", "16-true", "32", "64"),
     "strategy": ("ddp", "fsdp", "ddp_spawn", "dp", "deepspeed", "single_device"),
     "accelerator": ("gpu", "cuda", "tpu", "mps", "cpu"),
-    "density": ("gmm", "posterior", "prior", "flow"),
+    "density": ("gmm", "posterior", "prior"),
     "split": ("train", "val", "test", "all"),
     "to": ("[npy]", "[wav]", "[gif]", "[mp4]", "[stdout]", "stdout"),
     "file": ("FILES/signals.csv", "FILES/pictures", "FILES/empty.csv", "FILES/header.csv", "nowhere.csv", "/dev/null"),
