@@ -209,6 +209,8 @@ TINY = {
     ],
 }
 TINY["digits_gan"] = TINY["digits"]
+OFTEN = "trainer.check_val_every_n_epoch=1"
+TINY |= {key: [*TINY["mixture"], OFTEN] for key in ("mixture_gan", "mixture_flow")}
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

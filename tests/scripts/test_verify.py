@@ -4,10 +4,12 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-RECIPES = {"sine", "stream", "radio", "channel", "digits", "objective", "mnist", "ecg"}
+RECIPES = {"sine", "stream", "radio", "channel", "digits", "objective", "mnist", "ecg", "family"}
 
 # A door that trains nothing: it counts its calls and writes what the settings say.
 TRAIN = """
@@ -249,6 +251,36 @@ def test_the_areas_of_all_digits_are_averaged_and_a_missing_one_spoils_the_mean(
     assert found.metrics == {"x": 0.75, "y": 1.0} and found.seconds == 7.0
     assert math.isnan(digits.together([], [*scored, made(Path(), {"y": 1.0}, 0.0)]).metrics["x"])
     assert digits.others(3) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+def test_real_digits_are_told_and_samples_of_half_their_spread_are_a_quarter_as_wide(module, tmp_path):
+    family, made = module("evidence.family"), module("evidence._bench").Made
+    x, label = load_digits(return_X_y=True)
+    means = np.stack([x[label == k].mean(0) for k in range(10)])[label]
+
+    def judged(name, items, asked=None):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "samples.npy", (items / 16).reshape(-1, 1, 8, 8))
+        if asked is not None:
+            np.save(tmp_path / name / "labels.npy", asked)
+        return family.judged(made(tmp_path / name, {}, 0.0))
+
+    real = judged("real", x, label)
+    assert real["width"] == pytest.approx(1) and real["agree"] > 0.99 and 0.95 < real["real"] < 1
+    assert judged("narrow", (x + means) / 2, label)["width"] == pytest.approx(0.25)
+    assert judged("wrong", x, (label + 1) % 10)["agree"] < 0.01
+    # Without labels classes are those that are told.
+    assert judged("told", x)["width"] == pytest.approx(1, abs=0.01)
+
+
+def test_only_methods_of_which_it_is_asked_must_find_every_mode_and_the_plain_gan_must_lose_some(module):
+    family = module("evidence.family")
+    words = {name: family.wanted(name, "grid", whole) for name, (_, whole) in family.MIXTURES.items()}
+    good, lost = {"modes": 25.0, "high_quality": 0.96, "reverse_kl": 0.01}, {"modes": 12.0}
+    for name in ("wgan_gp", "wgan_div", "ddpm", "flow_matching"):
+        assert all(words[name][measure].holds(value) for measure, value in good.items())
+        assert not words[name]["modes"].holds(24) and not words[name]["high_quality"].holds(0.94)
+    assert words["gan"]["modes"].holds(lost["modes"]) and not words["gan"]["modes"].holds(25) and words["vae"] == {}
 
 
 # The command ------------------------------------------------------------------------------------------------------
