@@ -117,9 +117,9 @@ class Bench:
                 raise CommandError(f"job {job.name} of a sweep failed: see {whole.folder.with_suffix('.log')}")
         return [Made(job, read(job / "metrics.json"), whole.seconds / len(jobs)) for job in jobs]
 
-    def sample(self, run: Made, *words: str) -> Made:
-        """One run of `sample.py` on a trained run."""
-        return self._once([*words, "threads=1"], "out", of=run)
+    def sample(self, run: Made, *words: str, result: str = "metrics.json") -> Made:
+        """One run of `sample.py` on a trained run; `result` is the file that it leaves, which may be no measures."""
+        return self._once([*words, "threads=1"], "out", result, of=run)
 
     def command(self, script: str, *words: str) -> str:
         """What to type for it; several seeds make a multirun of it."""

@@ -55,6 +55,7 @@ DIGITS = {
 # What is asked of some; of the others it is told.
 FRECHET = {"wgan_gp": 3.6, "flow_matching": 3.0}
 CLASSES, OF_EACH = 10, 200
+WHITE = 255  # of the pictures that a run leaves
 NO_COPIES = 0.8
 
 
@@ -112,7 +113,7 @@ def told(bench: Bench, name: str, case: Case, words: Sequence[str]) -> list[Clai
     """What a classifier of real digits says of samples."""
     asks = name == "acgan"
     asked = ["task=prior", f"task.n={CLASSES * OF_EACH}", *(["task.label=[0,1,2,3,4,5,6,7,8,9]"] if asks else [])]
-    made = [bench.sample(run, *asked) for run in case.runs]
+    made = [bench.sample(run, *asked, result="samples.npy") for run in case.runs]
     runs = [Made(run.folder, judged(run), run.seconds + of.seconds) for run, of in zip(made, case.runs, strict=True)]
     command = f"{bench.command('train.py', *words)}; of each: {bench.command('sample.py', 'run=RUN_DIR', *asked)}"
     judge = Case(runs, command)
@@ -128,7 +129,7 @@ def told(bench: Bench, name: str, case: Case, words: Sequence[str]) -> list[Clai
 def judged(run: Made) -> dict[str, float]:
     """How often samples are told to be what was asked for, and how wide their classes are beside those of the real."""
     x, y, machine, real = judge()
-    samples = np.load(run.folder / "samples.npy").reshape(-1, x.shape[1]) * x.max()
+    samples = np.load(run.folder / "samples.npy").reshape(-1, x.shape[1]) * (x.max() / WHITE)
     label = machine.predict(samples)
     asked = run.folder / "labels.npy"
     own = np.load(asked) if asked.is_file() else label
