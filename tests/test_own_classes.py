@@ -219,6 +219,7 @@ def test_nets_are_functions_by_name(nets):
         (lambda self, n, seed: torch.zeros(n, 7), "gives (2, 7), torch.float32, cpu: it must be (2, 1, 32)"),
         (lambda self, n, seed: torch.zeros(n, *self.shape).double(), "torch.float64"),
         (lambda self, n, seed: torch.zeros(n, *self.shape).numpy(), "gives ndarray"),
+        (lambda self, n, seed: torch.full((n, *self.shape), torch.nan), "no numbers"),
         (lambda self, n, seed: torch.zeros(n, *self.shape, requires_grad=True), "@torch.inference_mode() above it"),
     ],
 )  # fmt: skip

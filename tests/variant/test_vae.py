@@ -142,6 +142,21 @@ def test_a_capacity_counts_by_the_kl_of_the_whole_split(data, trainer_of):
     assert found["val/objective"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_an_objective_of_no_draws_is_refused_and_one_whose_value_is_a_tensor_is_taken(data, trainer_of):
+    class Own(Elbo):
+        draws = 0
+
+        def value(self, items, kl, kl_of_dimension, pressure):
+            return torch.tensor(super().value(items, kl, kl_of_dimension, pressure))
+
+    variant = model(objective=Own())
+    with pytest.raises(UserError, match=r"^Own.draws must be at least 1, not 0$"):
+        variant.check_plan(10)
+    variant.objective.draws = 1
+    found = validated(variant, data(), trainer_of)
+    assert found["val/objective"] == pytest.approx(found["val/elbo"], rel=1e-6)
+
+
 def test_an_importance_weighted_objective_is_worth_its_own_bound(data, trainer_of):
     data = data(split=(0.05, 0.9, 0.05))
     one, many = (validated(model(objective=ImportanceWeighted(k)), data, trainer_of) for k in (1, 50))

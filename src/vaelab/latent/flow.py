@@ -7,13 +7,13 @@ nothing known. A second model of the codes alone mends that (two-stage VAE: Dai 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -141,7 +141,8 @@ def fit_flow(posterior: Posterior, seed: int) -> Flow:
     items, size = posterior.mean.shape
     if items < FEWEST:
         raise UserError(f"task.density=flow learns from at least {FEWEST} training items, not {items}: use posterior")
-    with seeded(stream_seed("flow", seed)), torch.enable_grad(), _one_thread():
+    # Several threads only wait for one another over matrices so small.
+    with seeded(stream_seed("flow", seed)), torch.enable_grad(), threadpool_limits(1):
         flow = Flow(size)
         frame = _frame(_drawn(posterior, max(2 * WIDEST, min(LOOKED_AT, NUMBERS // size))))
         flow.field = _fitted(flow.field, lambda: (_drawn(posterior, BATCH) - frame.mean) @ frame.into)
@@ -149,17 +150,6 @@ def fit_flow(posterior: Posterior, seed: int) -> Flow:
     if not all(value.isfinite().all() for value in flow.state_dict().values()):
         raise UserError("task.density=flow: the codes of training items are no numbers to learn from: use prior")
     return flow.requires_grad_(False)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Several threads only wait for one another over matrices so small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _drawn(posterior: Posterior, n: int) -> Tensor:

@@ -127,6 +127,8 @@ def check_samples(method: Method) -> None:
     if not isinstance(x, Tensor) or tuple(x.shape) != want or x.dtype != torch.float32 or x.device.type != "cpu":
         given = f"{tuple(x.shape)}, {x.dtype}, {x.device}" if isinstance(x, Tensor) else type(x).__name__
         raise UserError(f"variant={method.name}: sample(2, seed) gives {given}: it must be {want}, torch.float32, cpu")
+    if not x.isfinite().all():
+        raise UserError(f"variant={method.name}: sample(2, seed) gives what are no numbers (NaN or infinity)")
     if x.requires_grad:
         raise UserError(f"variant={method.name}: sample has a gradient: write @torch.inference_mode() above it")
 

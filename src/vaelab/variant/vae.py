@@ -98,6 +98,8 @@ class VAE(Method):
                 raise UserError(
                     f"beta_schedule makes beta {beta:g} at step {step}: it must not be negative or infinite"
                 )
+        if self.objective.draws < 1:
+            raise UserError(f"{type(self.objective).__name__}.draws must be at least 1, not {self.objective.draws}")
         self.objective.check(self.latent, self.schedule(total_steps, total_steps))
 
     def pressure(self, step: int) -> Pressure:
@@ -234,7 +236,7 @@ class VAE(Method):
         )
         # Minus what training minimises, so the greater the better.
         final, kl = self.pressure(self.total_steps), means.get("kl", 0.0)
-        means["objective"] = self.objective.value(items, kl, self.kl, final)
+        means["objective"] = float(self.objective.value(items, kl, self.kl, final))
         self.check_finite({f"{split}/{name}": value for name, value in means.items()})
         # Every process holds the same sums already.
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, rank_zero_only=False)
