@@ -187,6 +187,14 @@ def test_a_whole_method_passes(parts):
     check_samples(method)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("strangeness", "min"), ("error", "max")])
+def test_what_chooses_the_best_weights_does_so_as_the_method_says_whether_it_is_named_or_not(parts, name, mode):
+    own = (f"val/{name}", mode)
+    method = changed(monitor=own, told=lambda self: [name, "loss"])(parts)
+    assert method.monitored(None) == method.monitored(own[0]) == own
+    assert method.monitored("val/loss") == ("val/loss", "min")
+
+
 def test_what_more_a_method_takes_by_default_is_its_own_matter():
     check_methods(changed(sample=lambda self, n, seed, hot=1.0: 1), Method, "")
 

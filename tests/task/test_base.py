@@ -31,3 +31,12 @@ def test_a_task_of_ones_own_that_names_no_need_does_with_any_model(tiny):
             pass
 
     check_able(Count(), "count", tiny("digits", "variant=gan").variant)
+
+
+def test_a_method_of_ones_own_is_told_what_it_lacks_for_a_task(tiny):
+    net = tiny("digits", "variant=gan").variant
+    written = dict.fromkeys(("posterior", "examine"), lambda self, given: given)
+    net.__class__ = type("Own", (type(net),), {**written, "__module__": "mine"})
+    line = r"^task=interpolate needs [^\n]+ has none \(HasCode wants codes, realisations of it\): there are [^\n]+$"
+    with pytest.raises(UserError, match=line):
+        check_able(Interpolate(), "interpolate", net)

@@ -25,6 +25,9 @@ One of your own is a dataclass, whose fields are its settings, and its entry of 
     # mine/architecture/linear.yaml
     _target_: mynets.Linear
     bias: true
+
+One without `own_code` is always given sizes; one that has it is given None where its own code is to be used. Encoder
+and decoder refuse data that they cannot take: `check_rank`, `check_halvable`.
 """
 
 import math
@@ -54,7 +57,7 @@ class Architecture:
 
     The encoder maps `(batch, *shape)` to `(batch, heads · dim)`, head by head; the decoder maps `(batch, code_size)`
     to `(batch, *shape)`. With `dim` None (and `code_size` None) the code is the architecture's own, `own_code(shape)`
-    numbers, and nothing narrower stands in its way.
+    numbers, and nothing narrower stands in its way: whoever asks for it asks `own_code` first.
     """
 
     def own_code(self, shape: Shape) -> int:

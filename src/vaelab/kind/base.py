@@ -143,8 +143,10 @@ class Kind:
     """What is good, what is drawn and what is heard of one kind of signal. It sees arrays and data, and never a net.
 
     Arrays of items are encoded, `(n, *shape)`, unless it says otherwise; `codec` gives back the user's units. Measures
-    are flat, name → number; a baseline's name begins with `baseline/`, a ceiling's with `ceiling/`. A new kind says
-    which data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn::
+    are flat, name → number; a baseline's name begins with `baseline/`, a ceiling's with `ceiling/`. Tables and sweeps
+    read from a measure's name which way it is better: with a word such as `error` or `distance` in it, less, with
+    `bias` near 0, with `ratio` near 1 (`metrics.direction` lists the words); of all else, more. A new kind says which
+    data it `fits`, and overrides what it knows; whatever it leaves out is not measured or drawn::
 
         # mykinds.py
         from matplotlib.figure import Figure

@@ -8,12 +8,13 @@ One of your own, and its entry of the group::
     # mylikelihoods.py
     import torch
 
-    from vaelab.likelihood.base import Likelihood, per_sample
+    from vaelab.likelihood.base import Likelihood, check_width, per_sample
 
 
     class StudentT(Likelihood):
         def __init__(self, scale: float = 0.2, freedom: float = 4.0) -> None:
             super().__init__()
+            check_width("scale", scale)
             self.scale, self.freedom = scale, freedom
 
         def log_prob(self, target, params):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import get_protocol_members
 
 from vaelab.data.items import LeftOut, as_text
 from vaelab.data.writers import whole
@@ -86,7 +87,18 @@ def check_able(task: Task, name: str, variant: Method) -> None:
         return
     classes = {name.split(".")[2]: pkgutil.resolve_name(name) for name in sorted(offered()["task"])}
     able = ", ".join(other for other, cls in classes.items() if isinstance(variant, needed(cls)))
-    raise UserError(f"task={name} needs {ABLE[needs]}, and variant={variant.name} has none: there are task={able}")
+    raise UserError(
+        f"task={name} needs {ABLE[needs]}, and variant={variant.name} has none{_lacking(variant, needs)}: "
+        f"there are task={able}"
+    )
+
+
+def _lacking(variant: Method, needs: type) -> str:
+    """What is still to be written of a method of the user's own that was perhaps meant to be able."""
+    if type(variant).__module__.startswith("vaelab."):
+        return ""
+    lacking = [member for member in sorted(get_protocol_members(needs)) if not hasattr(variant, member)]
+    return f" ({needs.__name__} wants {', '.join(lacking)} of it)"
 
 
 def needed(task: type) -> type:

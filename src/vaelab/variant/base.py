@@ -153,7 +153,7 @@ class HasLabels(Protocol):
 ABLE: Mapping[type, str] = {
     Decodes: "a code that items are made of",
     HasCode: "a code of every item",
-    HasDensity: "a density of items",
+    HasDensity: "a density of items under a code",
     Denoises: "a clean partner of every item",
     HasLabels: "classes that items are made of",
     Inpaints: "a way to fill what is missing",
@@ -165,7 +165,9 @@ class Method(L.LightningModule):
 
     A new one says which `nets` it needs, what a `step` minimises, what validation tells, and how to `sample`; with an
     entry `configs/variant/mine.yaml` it is trained, resumed, measured and drawn as the others are. What more it can do
-    it says by the methods of `Decodes`, `HasCode` or `HasDensity`, and has the tasks that ask for them.
+    it says by the members of `Decodes`, `HasCode`, `HasDensity`, `Denoises`, `Inpaints`, `HasLabels` or `Stepwise`, all
+    of one's, and has the tasks that ask for them; nothing need be derived from these. One that encodes and decodes as a
+    VAE does has most of them from `variant.vae.VAE`.
 
     One of your own, and its entry of the group. What `nets` names are attributes; what they need not be is an
     architecture's: `nets` may return `{}`, and `__init__` make an `nn.Parameter`. Settings are those of `__init__`, by
@@ -216,7 +218,8 @@ class Method(L.LightningModule):
         spread: 1.0
 
     Its losses may be averaged as they like; whatever is told of validation is logged as `val/NAME`, and that of the
-    test, which takes the same steps, as `test/NAME`.
+    test, which takes the same steps, as `test/NAME`. Which way what is told is better is read from its name, as of
+    every measure: errors, losses and distances, and what else `metrics.direction` lists, less; of all else, more.
 
     Attributes:
         name: of the entry in the group `variant`.
@@ -337,10 +340,12 @@ class Method(L.LightningModule):
     def monitored(self, name: str | None) -> tuple[str, str]:
         """The validation quantity of this name (None: the method's own), and whether `max` or `min` of it is best.
 
+        Of its own the method says which; of others, the name does (`metrics.direction`).
+
         Raises:
             UserError: if validation tells no such thing.
         """
-        if name is None:
+        if name in (None, self.monitor[0]):
             return self.monitor
         known = [f"val/{known}" for known in self.told()]
         if name not in known:
