@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from vaelab.errors import UserError
+from vaelab.report.judge import all_figures, look
 from vaelab.task.base import Output
 from vaelab.task.prior import Prior
+from vaelab.variant.base import HasLabels
 
 
 def drawn(run, folder, **settings):
@@ -140,6 +142,17 @@ def test_a_model_that_knows_no_classes_is_told_so(tiny, tmp_path, variant):
     line = rf"^task.label needs classes that items are made of, and variant={variant} has none: leave it null$"
     with pytest.raises(UserError, match=line):
         of_classes(tiny("digits", f"variant={variant}"), tmp_path, label=[3])
+
+
+def test_a_method_of_classes_does_without_where_the_data_have_none(tiny, tmp_path):
+    run = tiny("sine", "variant=gan", "latent=gaussian", "latent.dim=2")
+    variant, told = run.variant, {"labels": lambda self: torch.arange(0), "sample_of": lambda self, label, seed: None}
+    variant.__class__ = type("Classed", (type(variant),), told)
+    assert isinstance(variant, HasLabels)
+    with pytest.raises(UserError, match=r"^task.label needs [^\n]+, and variant=gan has none: leave it null$"):
+        of_classes(run, tmp_path, label=[3])
+    drawn = all_figures(variant, look(variant, run.data().loader("test", 6)))
+    assert "prior_samples" in drawn and "classes" not in drawn
 
 
 @pytest.mark.parametrize("density", ["gmm", "posterior", "flow"])

@@ -217,7 +217,7 @@ def all_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if method.has_samples:
         sampled = method.kind.sample_figure(method.sample(SAMPLES, method.seed))
         drawn |= {} if sampled is None else {"prior_samples": sampled}
-    if isinstance(method, HasLabels):
+    if isinstance(method, HasLabels) and len(method.labels()):
         drawn["classes"] = _class_figure(method)
     return drawn | method.own_figures()
 

@@ -72,7 +72,7 @@ class Prior:
 
     def _labels(self, variant: Method, words: Sequence[str | int]) -> Tensor:
         """`(n,)` class numbers. Raises `UserError` for classes that the model does not know."""
-        if not isinstance(variant, HasLabels):
+        if not isinstance(variant, HasLabels) or not len(variant.labels()):
             raise UserError(f"task.label needs {ABLE[HasLabels]}, and variant={variant.name} has none: leave it null")
         if self.noise or self.density != "prior":
             raise UserError("task.label draws from the prior of each class: leave task.density and task.noise")

@@ -144,7 +144,7 @@ class HasLabels(Protocol):
     """Makes items of a class that is asked for."""
 
     def labels(self) -> Tensor:
-        """`(k,)` numbers of the classes that it makes items of, those of `Signature.label_names`."""
+        """`(k,)` numbers of the classes that it makes items of, those of `Signature.label_names`; k 0: of none."""
 
     def sample_of(self, label: Tensor, seed: int) -> Tensor:
         """A new item of each class number `(n,)`, encoded, on the CPU: `(n, *shape)`; the same for the same seed."""
