@@ -25,6 +25,11 @@ def test_training_and_validation_share_a_panel_in_that_order():
     assert training.get_color() != validation.get_color()
 
 
+def test_what_was_measured_once_is_seen():
+    once, twice = history_curves({"val/kl": STEPS[:1], "train/kl": STEPS}).axes[0].lines[::-1]
+    assert once.get_marker() == "o" and not twice.get_marker()
+
+
 def test_measures_of_no_split_need_no_legend():
     drawn = history_curves({"beta": STEPS})
     assert not drawn.legends

@@ -39,7 +39,9 @@ def history_curves(history: dict[str, list[tuple[int, float]]], kept: int | None
     for panel, measure in zip(panels, order, strict=True):
         for split, points in _splits(history, measure).items():
             colour, width = LOOKS.get(split, (INK, 1.2))
-            panel.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=split)
+            # One point makes no line.
+            marker = "o" if len(points) == 1 else ""
+            panel.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=split, marker=marker)
         if kept is not None:
             panel.axvline(kept, color=INK, linewidth=0.8, linestyle=":", label="kept")
         panel.grid(axis="y", color=PALE, linewidth=0.4)
