@@ -100,6 +100,7 @@ WORDS = [
     (["architecture=conv2d"], ["architecture=conv2d"]),
     ([*DIGITS, "architecture=lstm"], ["architecture=lstm"]),
     (["latent=gaussian", "latent.dim=null"], ["latent.dim"]),
+    (["experiment=radio", "latent=circle"], ["latent=circle", "latent.dim=NUMBER"]),
     (["beta_schedule=linear", "beta_schedule.warmup_steps=2"], ["warmup_steps=2", "a run of 1 steps"]),
     (["beta_schedule=capacity", "beta_schedule.value=0"], ["beta_schedule=capacity", "positive value"]),
     (["beta_schedule=capacity", "objective=iwae"], ["objective=iwae", "capacity", "objective=elbo"]),

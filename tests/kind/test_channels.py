@@ -117,6 +117,7 @@ def test_the_encoder_sees_no_signs_under_a_zero_mean_likelihood_and_sees_them_un
         ("dataset.antennas=1",),
         ("dataset.antennas=3", "dataset.profile=cluster"),
         ("dataset.angular_spread=10",),
+        ("dataset.sample_rate=1e6",),
         ("dataset.k_factor_db=[0,10]",),
     ],
 )
@@ -127,6 +128,8 @@ def test_the_measures_of_an_untrained_model_are_finite(tiny, words):
     assert ("gmm/delay_spread_ks" in found) == (words[0] != "latent=point") and "delay_spread_ks" in found
     assert ("antenna_correlation_ks" in found) == (words[0] != "dataset.antennas=1")
     assert ("angular_spread_r2" in found) == (words[0] not in ("dataset.antennas=1", "dataset.angular_spread=10"))
+    # Of so slow a receiver every path falls into one tap.
+    assert ("delay_spread_r2" in found) == (words[0] != "dataset.sample_rate=1e6")
 
 
 def test_figures_are_drawn_of_items_samples_and_paths(tiny):

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vaelab.errors import UserError
 from vaelab.latent.circle import CircleLatent
@@ -135,6 +136,7 @@ def test_files_of_ones_own_can_be_the_ends(tiny, tmp_path):
     ("settings", "words"),
     [
         ({"n": 1}, "task.n must be at least 2, both ends, not 1"),
+        ({"n": 2**31}, "task.n=2147483648 asks for 2,147,483,648 signals: give at most"),
         ({"between": [0]}, "task.between must name two test items"),
         ({"between": [0, -1]}, "task.between must name two test items"),
         ({"between": [0, 600]}, "there are 6 test items: choose task.between below that, not 600"),
@@ -145,6 +147,14 @@ def test_a_wish_that_cannot_be_met_is_refused_in_one_line(tiny, tmp_path, settin
     with pytest.raises(UserError, match=r"^[^\n]+$") as told:
         Interpolate(**settings)(tiny("sine"), Output(tmp_path))
     assert str(told.value).startswith(words)
+
+
+def test_of_a_long_path_all_steps_are_written_and_some_are_drawn(tiny, tmp_path, capsys):
+    Interpolate(n=300, between=[0, 1])(tiny("digits"), Output(tmp_path))
+    assert len(np.load(tmp_path / "path.npy")) == 300
+    with Image.open(tmp_path / "path.png") as drawn:
+        assert drawn.width > drawn.height
+    assert "the figure shows 100 of the 300 steps" in capsys.readouterr().out
 
 
 def test_unless_items_are_named_two_different_ones_are_drawn_and_told(tiny, tmp_path, capsys):

@@ -4,8 +4,8 @@ import torch
 
 from vaelab.errors import UserError
 from vaelab.task import manifold
-from vaelab.task.base import Output
-from vaelab.task.manifold import Manifold, even_codes, evenly
+from vaelab.task.base import Output, evenly
+from vaelab.task.manifold import Manifold, even_codes
 
 
 def test_the_codes_share_the_priors_mass_evenly_z1_to_the_right_and_z2_upwards():

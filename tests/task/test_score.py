@@ -226,6 +226,8 @@ def test_a_file_needs_no_data_where_no_threshold_is_wanted(tiny, tmp_path):
     [
         ({"draws": 0}, "task.draws must be at least 1, not 0"),
         ({"k": -1}, "task.k must be at least 0, not -1"),
+        ({"k": 2**31}, "task.k must be at most 10,000,000, not 2,147,483,648"),
+        ({"draws": 2**31}, "task.draws must be at most 10,000,000, not 2,147,483,648"),
         ({"false_positive_rates": [0.05, 1.0]}, "task.false_positive_rates must lie between 0 and 1"),
         ({"normal": ["ten"]}, "task.normal: there is no class ten: there are 0, 1, 2"),
         ({"normal": []}, "task.normal names no class: there are 0, 1, 2"),

@@ -99,8 +99,9 @@ class Channels(Signals):
         estimates = [plain_estimates(self.codec.decode(data.rows(part.item).x), self.rate) for part in (seen, test)]
         told = {}
         for name in estimates[0]:
-            if known[name].std() > 0:
-                truth = known[name], asked[name]
+            truth = known[name], asked[name]
+            # Of a single tap within the spread there is no delay, and none has no logarithm.
+            if truth[0].std() > 0 and min(part.min() for part in truth) > 0:
                 told[f"{name}_r2"] = factor_r2(seen.code, truth[0], test.code, truth[1])
                 plain = factor_r2(estimates[0][name], truth[0], estimates[1][name], truth[1])
                 told[f"baseline/estimate_{name}_r2"] = plain

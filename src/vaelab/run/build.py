@@ -117,6 +117,13 @@ def build_variant(
     own = latent.dim is None and method.has_latent
     if own:
         latent.dim = architecture.own_code(shape)
+        if latent.code_size != latent.dim:
+            name = type(latent).__name__.removesuffix("Latent").lower()
+            raise UserError(
+                f"latent={name} gives {latent.code_size} numbers for its {latent.dim} dimensions, which are not the "
+                "architecture's own code: give latent.dim=NUMBER and an architecture that takes it, or use "
+                "latent=gaussian"
+            )
     # What a checkpoint holds was made once already, and may make no more nets than it has.
     trained = copies > 1
     if trained and not str(config.architecture._target_).startswith("vaelab."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from vaelab.data.batch import Batch
+
+NUMBERS = 2**26  # in an array that is written whole: 256 MiB
+MOST_DRAWS = 10**7  # of each item: more would take days
 
 
 class Task(Protocol):
@@ -99,6 +103,22 @@ def _lacking(variant: Method, needs: type) -> str:
         return ""
     lacking = [member for member in sorted(get_protocol_members(needs)) if not hasattr(variant, member)]
     return f" ({needs.__name__} wants {', '.join(lacking)} of it)"
+
+
+def check_numbers(setting: str, n: int, run: Run, power: int = 1) -> None:
+    """Refuse `n` (or, with `power`, n × n …) items that would not fit into an array of `NUMBERS` numbers.
+
+    Raises:
+        UserError: naming the setting and the most that fit.
+    """
+    most = max(int((NUMBERS // math.prod(run.signature.raw_shape)) ** (1 / power)), 2)
+    if n > most:
+        raise UserError(f"{setting}={n} asks for {n**power:,} {run.signature.kind}s: give at most {most}")
+
+
+def evenly(n: int, most: int) -> Tensor:
+    """At most so many of the numbers below `n`, from the first to the last."""
+    return torch.linspace(0, n - 1, min(n, most)).round().long()
 
 
 def needed(task: type) -> type:

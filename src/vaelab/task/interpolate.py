@@ -9,17 +9,26 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.latent.base import Latent
 from vaelab.run.checkpoint import Run
-from vaelab.task.base import Output, chosen_items, code_means, encode, read_file
+from vaelab.task.base import (
+    Output,
+    check_numbers,
+    chosen_items,
+    code_means,
+    encode,
+    evenly,
+    read_file,
+)
 from vaelab.variant.base import HasCode
 
 Path = Literal["lerp", "slerp"]
+SHOWN = 100  # steps in the figure: more have no room in it
 
 
 @dataclass
 class Interpolate:
     """`n` steps from one item to another, ends included: test items by `between`, or two files by `files`.
 
-    Without either, two test items are drawn.
+    Without either, two test items are drawn. The figure shows at most 100 of the steps, evenly chosen.
 
     `path=lerp` goes straight; `path=slerp` along the arc (Shoemake 1985), whose middle is as far from the origin as
     its ends, as most of a Gaussian prior's mass is.
@@ -36,6 +45,7 @@ class Interpolate:
         """Write `path.npy`, `path.png` and, of sound, each step as wav."""
         if self.n < 2:
             raise UserError(f"task.n must be at least 2, both ends, not {self.n}")
+        check_numbers("task.n", self.n, run)
         x, level = self._ends(run)
         start, end = code_means(run, x)
         variant = run.variant
@@ -43,7 +53,10 @@ class Interpolate:
         decoded = variant.decode(way(start, end, self.n, self.path, variant.latent))
         levels = torch.lerp(level[0], level[1], torch.linspace(0, 1, self.n))
         out.array("path", run.variant.codec.decode(decoded, levels))
-        out.figure("path", run.variant.kind.path_figure(decoded))
+        shown = evenly(self.n, SHOWN)
+        if len(shown) < self.n:
+            print(f"the figure shows {len(shown)} of the {self.n} steps")
+        out.figure("path", run.variant.kind.path_figure(decoded[shown]))
         out.sounds("path", run.variant.kind, decoded, levels)
 
     def _ends(self, run: Run) -> tuple[Tensor, Tensor]:

@@ -15,10 +15,9 @@ from vaelab.errors import UserError
 from vaelab.objective.importance import importance_bounds, log_weights
 from vaelab.run.checkpoint import Run
 from vaelab.seeding import seeded, stream_seed
-from vaelab.task.base import Output
+from vaelab.task.base import MOST_DRAWS, Output
 from vaelab.variant.base import HasDensity
 
-MOST_DRAWS = 10**7
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 

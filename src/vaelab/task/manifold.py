@@ -11,11 +11,10 @@ from vaelab.errors import UserError
 from vaelab.latent.gaussian import GaussianLatent
 from vaelab.memory import NUMBER, check_size
 from vaelab.run.checkpoint import Run
-from vaelab.task.base import Output
+from vaelab.task.base import Output, check_numbers, evenly
 from vaelab.variant.base import Decodes
 
 SHOWN = 40  # items along a side of the sheet: more are not to be seen, and take minutes to draw
-NUMBERS = 2**26  # in the array: 256 MiB
 
 
 @dataclass
@@ -60,14 +59,7 @@ class Manifold:
     def _check_size(self, run: Run) -> None:
         if self.n < 1:
             raise UserError(f"task.n must be at least 1, not {self.n}")
-        most = max(math.isqrt(NUMBERS // math.prod(run.signature.raw_shape)), 1)
-        if self.n > most:
-            raise UserError(f"task.n={self.n} asks for {self.n**2:,} {run.signature.kind}s: give at most {most}")
-
-
-def evenly(n: int, most: int) -> Tensor:
-    """At most so many of the numbers below `n`, from the first to the last."""
-    return torch.linspace(0, n - 1, min(n, most)).round().long()
+        check_numbers("task.n", self.n, run, power=2)
 
 
 def even_codes(n: int) -> Tensor:

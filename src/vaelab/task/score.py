@@ -19,7 +19,7 @@ from vaelab.metrics.anomaly import auroc, pca_error, share_above, threshold_at
 from vaelab.objective.importance import code_log_weight, importance_bounds
 from vaelab.run.checkpoint import Run
 from vaelab.seeding import seeded, stream_seed
-from vaelab.task.base import Output, encode, read_own
+from vaelab.task.base import MOST_DRAWS, Output, encode, read_own
 from vaelab.task.embed import class_name
 from vaelab.variant.base import HasDensity, Method
 
@@ -74,6 +74,8 @@ class Score:
         for name, least in (("draws", 1), ("k", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"task.{name} must be at least {least}, not {getattr(self, name)}")
+            if getattr(self, name) > MOST_DRAWS:
+                raise UserError(f"task.{name} must be at most {MOST_DRAWS:,}, not {getattr(self, name):,}")
         if not all(0 < rate < 1 for rate in self.false_positive_rates):
             raise UserError(f"task.false_positive_rates must lie between 0 and 1, not {self.false_positive_rates}")
         if run.variant.kind.has_clean:
