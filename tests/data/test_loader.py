@@ -5,6 +5,7 @@ import torch
 
 from vaelab.codec.picture import PictureCodec
 from vaelab.codec.signal import SignalCodec
+from vaelab.data.augment import Augmentation
 from vaelab.data.loader import IndexLoader, Store
 
 N = 23
@@ -85,7 +86,7 @@ def test_the_epoch_is_asked_anew_whenever_an_iteration_begins():
 
 @pytest.mark.parametrize("drawn", [1, 3, 4])
 def test_resumed_in_mid_epoch_exactly_the_remaining_batches_come_and_then_a_whole_epoch(drawn):
-    uncut, cut, resumed = (of_pictures("dynamic", epoch=4, flip=True) for _ in range(3))
+    uncut, cut, resumed = (of_pictures("dynamic", epoch=4, augment=Augmentation(True, 1, 10.0, 0.2)) for _ in range(3))
     walk = iter(cut)
     for _ in range(drawn):
         next(walk)
@@ -142,7 +143,7 @@ def test_flipping_mirrors_about_half_of_the_pictures_left_to_right_and_target_wi
     plain = xs(of_pictures())
     flipped = 0
     for epoch in range(20):
-        batches = list(of_pictures(epoch=epoch, flip=True))
+        batches = list(of_pictures(epoch=epoch, augment=Augmentation(flip=True)))
         assert all(torch.equal(batch.x, batch.target) for batch in batches)
         same, mirrored = ((xs(batches) == x).flatten(1).all(1) for x in (plain, plain.flip(-1)))
         assert (same | mirrored).all()

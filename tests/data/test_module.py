@@ -127,10 +127,37 @@ def test_only_training_pictures_are_mirrored(module):
     assert [mirrored(loader) for loader in evaluations] == [0] * 5
 
 
+@pytest.mark.parametrize("setting", [{"flip": True}, {"crop": 1}, {"rotate": 5.0}, {"jitter": 0.1}])
 @pytest.mark.parametrize("items", [signals(), Items("trace", torch.zeros(9, 1, 4), torch.zeros(9, 1, 4))])
-def test_mirroring_what_is_no_picture_is_refused_in_one_line(module, items):
-    with pytest.raises(UserError, match=rf"^dataset.flip=true mirrors pictures; these are {items.kind}s[^\n]+$"):
-        module(items, flip=True)
+def test_changing_what_is_no_picture_is_refused_in_one_line(module, items, setting):
+    name = next(iter(setting))
+    with pytest.raises(UserError, match=rf"^dataset.{name} changes pictures; these are {items.kind}s[^\n]+$"):
+        module(items, **setting)
+
+
+def test_a_linear_code_is_fitted_on_what_training_serves(module):
+    items = grey()
+    plain, _ = module(items, PictureCodec())
+    seen = torch.cat(list(plain.augmented()))
+    # In another order, once each.
+    assert sorted(seen.sum((1, 2, 3)).tolist()) == sorted(
+        (items.raw[plain.index["train"]] / 255).sum((1, 2, 3)).tolist()
+    )
+    data, _ = module(items, PictureCodec(), flip=True)
+    many = torch.cat(list(data.augmented()))
+    assert len(many) == 2**14 and len(many.unique(dim=0)) > 1.5 * len(seen.unique(dim=0))
+    attach(data)
+    first = torch.cat([batch.x for batch in data.train_dataloader()])
+    assert {row.numpy().tobytes() for row in first} <= {row.numpy().tobytes() for row in many}
+    code = data.linear_code(3)
+    assert code.directions.shape == (3, *seen.shape[1:]) and data.linear_code(3) is code
+
+
+def test_of_noisy_items_the_clean_ones_have_the_linear_code(module):
+    clean = signals().raw
+    data, _ = module(Items("trace", clean + 5, clean))
+    mean = torch.cat([batch.target for batch in data.loader("train")]).mean(0)
+    assert torch.allclose(data.linear_code(2).mean, mean, atol=1e-4)
 
 
 def test_processes_partition_the_evaluation(module):

@@ -33,11 +33,13 @@ and decoder refuse data that they cannot take: `check_rank`, `check_halvable`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 from vaelab.architecture.timed import Coded
 from vaelab.errors import UserError
+from vaelab.linear import LinearCode
 
 Shape = Sequence[int]
 
@@ -80,6 +82,16 @@ class Architecture:
     def field(self, shape: Shape) -> nn.Module:
         """`(batch, *shape)` and times `(batch,)` in [0, 1] → `(batch, *shape)`: of encoder and decoder, or better."""
         return Coded(self, shape)
+
+
+@runtime_checkable
+class BeginsLinear(Protocol):
+    """A net, or a part of one, that begins at the best linear code of the training items with `size` numbers."""
+
+    size: int
+
+    def begin(self, code: LinearCode) -> None:
+        """Take over what the code, of at most `size` numbers, knows."""
 
 
 def activation(name: str) -> nn.Module:

@@ -97,24 +97,19 @@ class ResNet2d(Architecture):
         return (self._widths(shape)[-1], *halved_sizes(shape[1:], len(self.widths))[-1])
 
     def _blocks(self, width: int) -> list[nn.Module]:
-        return [_Block(width) for _ in range(self.blocks)]
+        return [Block(width) for _ in range(self.blocks)]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Norm, activate, convolve, twice, added to what came in (He et al. 2016, pre-activation)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv2d) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            group_norm(width),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            group_norm(width),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-        )
+        layers = (layer for _ in range(2) for layer in (group_norm(width), nn.SiLU(), conv(width, width, 3, padding=1)))
+        self.body = nn.Sequential(*layers)
         nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vaelab.codec.base import Codec
+from vaelab.data.augment import Augmentation
 from vaelab.data.batch import Batch
 from vaelab.seeding import generator, stream_seed
 
@@ -56,12 +57,12 @@ class IndexLoader:
         seed: int,
         shuffle: bool = False,
         epoch: Callable[[], int] = lambda: 0,
-        flip: bool = False,
+        augment: Augmentation | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.store, self.codec, self.batch_size = store, codec, batch_size
-        self.seed, self.shuffle, self.epoch, self.flip = seed, shuffle, epoch, flip
+        self.seed, self.shuffle, self.epoch, self.augment = seed, shuffle, epoch, augment
         self.rank, self.world = rank, world
         self.drawn = self.resumed_at = 0
         self.generator = torch.Generator(store.x.device)
@@ -104,12 +105,11 @@ class IndexLoader:
         store = self.store
         x = store.x.index_select(0, index)
         label, level = store.label.index_select(0, index), store.level.index_select(0, index)
-        if self.codec.on_the_fly or self.flip:
+        if self.codec.on_the_fly or self.augment:
             self.generator.manual_seed(stream_seed("pixels", self.seed, epoch, k, self.rank))
         if self.codec.on_the_fly:
             x, level = self.codec.encode(x, generator=self.generator)
         target = x if store.target is None else store.target.index_select(0, index)
-        if self.flip:
-            chosen = torch.rand(len(x), generator=self.generator, device=x.device) < 0.5
-            x = target = torch.where(chosen.view(-1, 1, 1, 1), x.flip(-1), x)
+        if self.augment:
+            x = target = self.augment(x, self.generator)
         return Batch(x, target, label, level, index)

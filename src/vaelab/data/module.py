@@ -1,7 +1,9 @@
 """The in-memory DataModule: a source and a codec in, batches out."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import Any, TypeVar, cast
 
 import lightning as L
@@ -9,17 +11,22 @@ import torch
 from torch import Tensor
 
 from vaelab.codec.base import Codec, Encoded
+from vaelab.data.augment import Augmentation
 from vaelab.data.batch import Batch
 from vaelab.data.items import Items, Signature, check_items
 from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.dataset.base import Source
 from vaelab.errors import UserError
+from vaelab.linear import LinearCode, fit_linear_code
 from vaelab.seeding import generator
 
 T = TypeVar("T")
 # One size for every evaluation: what is drawn for a batch (a binarisation) must not depend on the training's.
 EVALUATION_BATCH = 256
+# What a linear code is fitted on: training items, in several forms if they are augmented, until they are so many, or
+# so many numbers.
+LINEAR_ITEMS, LINEAR_NUMBERS = 2**14, 2**27
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,17 @@ class DataModule(L.LightningDataModule):
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         flip: bool = False,
+        crop: int = 0,
+        rotate: float = 0.0,
+        jitter: float = 0.0,
         keep: Sequence[str | int] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
             raise UserError(f"dataset.batch_size must be at least 1, not {batch_size}")
         self.source, self.codec, self.batch_size = source, codec, batch_size
-        self.fractions, self.flip, self.keep, self.seed, self.fitted = split, flip, keep, seed, fitted
+        self.fractions, self.keep, self.seed, self.fitted = split, keep, seed, fitted
+        self.augmentation = Augmentation(flip, crop, rotate, jitter)
         self.items: Items
         self.index: dict[str, Tensor] = {}
         self.stores: dict[str, Store] = {}
@@ -95,7 +106,7 @@ class DataModule(L.LightningDataModule):
         if not self.stores:
             self.items = self.source.load()
             check_items(self.items, type(self.source).__name__)
-            self._check_flip()
+            self.augmentation.check(tuple(self.items.raw.shape[1:]), self.items.kind)
             index = split_items(self.items, self.fractions, self.seed)
             self.items.notes += split_notes(self.items, index)
             self.index = self._kept(index)
@@ -150,6 +161,30 @@ class DataModule(L.LightningDataModule):
             self._known[key] = make()
         return cast("T", self._known[key])
 
+    def linear_code(self, size: int, correlated: bool = True) -> LinearCode:
+        """The best linear code of `size` numbers of what training items become in the first epochs."""
+        return self.once(("linear", size, correlated), lambda: fit_linear_code(self.augmented, size, correlated))
+
+    def augmented(self) -> Iterator[Tensor]:
+        """Encoded training items as the first epochs have them, `(batch, *shape)` each; of a clean partner, that."""
+        store = self.stores["train"]
+        left = min(LINEAR_ITEMS, LINEAR_NUMBERS // store.x[0].numel())
+        for epoch in count() if self.augmentation else [0]:
+            serve = IndexLoader(
+                store,
+                self.codec,
+                EVALUATION_BATCH,
+                seed=self.seed,
+                shuffle=True,
+                epoch=partial(int, epoch),
+                augment=self.augmentation,
+            )
+            for batch in serve:
+                yield batch.target[:left].cpu()
+                left -= len(batch.target)
+                if left <= 0:
+                    return
+
     def train_dataloader(self) -> IndexLoader:
         """Shuffled anew each epoch; on a resumed run exactly where it stopped."""
         assert self.trainer is not None
@@ -161,7 +196,7 @@ class DataModule(L.LightningDataModule):
             seed=self.seed,
             shuffle=True,
             epoch=lambda: progress.processed,
-            flip=self.flip,
+            augment=self.augmentation,
             rank=self.trainer.global_rank,
             world=self.trainer.world_size,
         )
@@ -187,10 +222,6 @@ class DataModule(L.LightningDataModule):
             whole = self.stores[split].to(device)
             self.stores = {name: replace(whole, index=self.index[name].to(device)) for name in SPLITS}
         return self.stores[split]
-
-    def _check_flip(self) -> None:
-        if self.flip and self.items.raw.ndim != 4:
-            raise UserError(f"dataset.flip=true mirrors pictures; these are {self.items.kind}s: leave it false")
 
     def _kept(self, index: dict[str, Tensor]) -> dict[str, Tensor]:
         """The splits, those for training and validation without the classes that are not to be kept."""

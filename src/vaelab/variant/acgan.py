@@ -123,6 +123,7 @@ class ACGAN(GAN):
 
     def look_at(self, data: DataModule) -> None:
         """See how often there is each class among the training items."""
+        super().look_at(data)
         label = data.stores["train"].label[data.index["train"]]
         counts = label[label >= 0].bincount(minlength=self.latent.classes)
         _check_classes([name for name, count in zip(self.signature.label_names, counts, strict=True) if count])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from vaelab.architecture.base import BeginsLinear
 from vaelab.errors import DivergedError, UserError
 from vaelab.kind.base import Kind
 from vaelab.metrics.direction import aim
@@ -299,7 +300,15 @@ class Method(L.LightningModule):
         """Refuse what does not fit into a run of so many steps. Raises `UserError`."""
 
     def look_at(self, data: DataModule) -> None:
-        """Take from the data what it must know before the first step. Raises `UserError` where they do not suit it."""
+        """Take from the data what it and its nets must know before the first step.
+
+        Raises:
+            UserError: where they do not suit it, or nets begin at items and the likelihood takes other numbers.
+        """
+        for net in self.modules():
+            if isinstance(net, BeginsLinear):
+                check_takes_items(self.likelihood, self.shape)
+                net.begin(data.linear_code(net.size))
 
     def logged(self, means: dict[str, float]) -> dict[str, float]:
         """What is logged of the means of a step's terms."""
@@ -451,6 +460,16 @@ class Method(L.LightningModule):
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def check_takes_items(likelihood: Likelihood, shape: tuple[int, ...]) -> None:
+    """Refuse a likelihood whose parameters are something else than the mean item. Raises `UserError`."""
+    params = torch.linspace(0.3, 0.6, math.prod(shape)).view(1, *shape)
+    if not likelihood.has_mean or not torch.equal(likelihood.mean(params), params):
+        raise UserError(
+            f"this architecture begins at a linear code of items, and likelihood={type(likelihood).__name__.lower()} "
+            "is told no items but other numbers: use likelihood=learned_gaussian, or another architecture"
+        )
 
 
 def _is_step(made: object) -> bool:

@@ -1,0 +1,181 @@
+"""A linear code of principal components, and residual nets that refine what goes into it and what comes out."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import override
+
+from vaelab.architecture.base import Architecture, Shape, group_norm
+from vaelab.architecture.resnet2d import MOST_BLOCKS, Block
+from vaelab.architecture.timed import UNet
+from vaelab.errors import UserError
+from vaelab.linear import LinearCode
+
+# So many positions along the shortest side are refined, unless `patch` says otherwise.
+POSITIONS = {1: 128, 2: 16}
+# Along a direction of such a share of the first one's variance there is next to nothing.
+FLAT = 1e-4
+
+
+@dataclass
+class PCAResNet(Architecture):
+    """Before the first step it is PCA of the training items, as they are augmented; training only adds to that.
+
+    The encoder projects x + net(x), the decoder gives y + net(y) of what the code restores, y. Both nets see items, not
+    codes: what is missing of a picture is told by its neighbourhood, and few items teach that, while a net from codes
+    to items must first learn what the projection knows. Their last layers begin at zero. The log variance of a code is
+    a learnt vector, as it is for the best linear code (Lucas et al. 2019).
+
+    Attributes:
+        width: channels of the nets.
+        blocks: residual blocks of each.
+        patch: side of the patches that are refined as one; None: such that 16 lie along the shortest side of a picture,
+            128 along a signal.
+    """
+
+    width: int = 64
+    blocks: int = 3
+    patch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise UserError(f"architecture.width must be at least 1, not {self.width}")
+        if not 0 <= self.blocks <= MOST_BLOCKS:
+            raise UserError(f"architecture.blocks must lie between 0 and {MOST_BLOCKS}, not {self.blocks}")
+        if self.patch is not None and self.patch < 1:
+            raise UserError(f"architecture.patch must be at least 1, not {self.patch}")
+
+    @override
+    def encoder(self, shape: Shape, heads: int, dim: int | None) -> nn.Module:
+        self._check(shape)
+        dim = self.own_code(shape) if dim is None else dim
+        return Projection(self._refine(shape), shape, heads, dim)
+
+    @override
+    def decoder(self, shape: Shape, code_size: int | None) -> nn.Module:
+        self._check(shape)
+        return Restoration(self._refine(shape), shape, self.own_code(shape) if code_size is None else code_size)
+
+    def field(self, shape: Shape) -> nn.Module:
+        """The residual net alone, which is told of time before its first block."""
+        self._check(shape)
+        first, *others = self._refine(shape)
+        return UNet([self.width], first, [], [], [], nn.Sequential(*others))
+
+    def _refine(self, shape: Shape) -> nn.Sequential:
+        rank, size = len(shape) - 1, shape[1:]
+        patch = self.patch or max(min(size) // POSITIONS[rank], 1)
+        conv = (nn.Conv1d, nn.Conv2d)[rank - 1]
+        channels = shape[0] * patch**rank
+        last = conv(self.width, channels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        return nn.Sequential(
+            nn.Sequential(_Patches(patch), conv(channels, self.width, 3, padding=1)),
+            *(Block(self.width, conv) for _ in range(self.blocks)),
+            group_norm(self.width),
+            nn.SiLU(),
+            last,
+            _Whole(patch, size),
+        )
+
+    def _check(self, shape: Shape) -> None:
+        if len(shape) - 1 not in POSITIONS:
+            raise UserError(f"architecture=pca_resnet cannot take data of shape {tuple(shape)}: use architecture=mlp")
+
+
+class _Linear(nn.Module):
+    """What both nets have in common: the mean item, and one weight for each direction and number of an item."""
+
+    mean: Tensor
+    weight: Tensor
+
+    def __init__(self, refine: nn.Module, shape: Shape, size: int) -> None:
+        super().__init__()
+        self.refine, self.size = refine, size
+        self.register_buffer("mean", torch.zeros(tuple(shape)))
+        # Until it is told of a code, directions as they come.
+        self.register_buffer("weight", torch.randn(size, math.prod(shape)) / math.sqrt(math.prod(shape)))
+
+    def _begin(self, code: LinearCode, scale: Tensor) -> None:
+        """Take over the directions of a code, of which there may be fewer than this has numbers."""
+        self.mean.copy_(code.mean)
+        self.weight.zero_()
+        self.weight[: len(scale)] = scale[:, None] * code.directions.flatten(1)
+
+
+class Projection(_Linear):
+    """`(batch, *shape)` → the whitened code, and in the last head, if there are several, how unsure it is.
+
+    That is the same of all items: `(batch, heads · dim)`.
+    """
+
+    def __init__(self, refine: nn.Module, shape: Shape, heads: int, dim: int) -> None:
+        super().__init__(refine, shape, max(heads - 1, 1) * dim)
+        self.log_variance = nn.Parameter(torch.zeros(dim)) if heads > 1 else None
+
+    @torch.no_grad()
+    def begin(self, code: LinearCode) -> None:
+        """Project on a linear code's directions, each with variance 1; what one cannot tell is its variance."""
+        varies = code.variances > FLAT * code.variances.max()
+        self._begin(code, torch.where(varies, code.variances.rsqrt(), 0.0))
+        if self.log_variance is not None:
+            unknown = (code.rest / (code.variances + code.rest)).clamp(min=1e-6).log()
+            known = torch.where(varies, unknown, 0.0)[: len(self.log_variance)]
+            self.log_variance.zero_()
+            self.log_variance[: len(known)] = known
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        apart = x - self.mean
+        mean = (apart + self.refine(apart)).flatten(1) @ self.weight.T
+        if self.log_variance is None:
+            return mean
+        return torch.cat([mean, self.log_variance.expand(len(mean), -1)], dim=1)
+
+
+class Restoration(_Linear):
+    """The whitened code `(batch, size)` → `(batch, *shape)`."""
+
+    @torch.no_grad()
+    def begin(self, code: LinearCode) -> None:
+        """Restore items from a linear code's directions."""
+        self._begin(code, code.variances.sqrt())
+
+    @override
+    def forward(self, code: Tensor) -> Tensor:
+        apart = (code @ self.weight).unflatten(1, self.mean.shape)
+        return self.mean + apart + self.refine(apart)
+
+
+class _Patches(nn.Module):
+    """`(batch, channels, *size)` → one position for each patch, edges repeated where they do not fill one."""
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, x: Tensor) -> Tensor:
+        missing = [end for side in reversed(x.shape[2:]) for end in (0, -side % self.patch)]
+        x = F.pad(x, missing, mode="replicate") if any(missing) else x
+        for axis in range(2, x.ndim):
+            x = x.unflatten(axis, (-1, self.patch)).movedim(axis + 1, 2).flatten(1, 2)
+        return x
+
+
+class _Whole(nn.Module):
+    """What undoes `_Patches`: `(batch, channels, *size)`."""
+
+    def __init__(self, patch: int, size: Shape) -> None:
+        super().__init__()
+        self.patch, self.size = patch, tuple(size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis in range(x.ndim - 1, 1, -1):
+            x = x.unflatten(1, (-1, self.patch)).movedim(2, axis + 1).flatten(axis, axis + 1)
+        for axis, side in enumerate(self.size, start=2):
+            x = x.narrow(axis, 0, side)
+        return x
