@@ -28,7 +28,7 @@ TINY = {
 }
 
 TINY["digits_gan"] = TINY["digits"]
-TINY |= dict.fromkeys(("mixture_gan", "mixture_flow"), TINY["mixture"])
+TINY |= dict.fromkeys(("mixture_gan", "mixture_flow", "moons"), TINY["mixture"])
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

@@ -210,7 +210,7 @@ TINY = {
 }
 TINY["digits_gan"] = TINY["digits"]
 OFTEN = "trainer.check_val_every_n_epoch=1"
-TINY |= {key: [*TINY["mixture"], OFTEN] for key in ("mixture_gan", "mixture_flow")}
+TINY |= {key: [*TINY["mixture"], OFTEN] for key in ("mixture_gan", "mixture_flow", "moons")}
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

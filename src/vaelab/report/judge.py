@@ -126,7 +126,8 @@ def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, f
     """What new items are held against, and what they stand beside."""
     n, features = compared(method.shape), method.kind.features(data)
     true, train = data.batch("test", n).target, data.batch("train", n).target
-    reference = Reference(true, data.batch("train", affordable(method.shape)).target, features)
+    copied = data.batch("train", affordable(method.shape)).target
+    reference = Reference(true, copied, features, method.kind.distances)
     gaussian = reference.measures(gaussian_samples(train, len(true), method.seed))
     # The first so many of a draw are a fair draw, too.
     again = reference.lot_measures(train[: len(true)])
