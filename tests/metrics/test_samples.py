@@ -14,6 +14,7 @@ from vaelab.metrics.samples import (
     mean_distance,
     neighbour_distance,
     wasserstein_distance,
+    within_class_variance,
 )
 
 
@@ -213,3 +214,17 @@ def test_of_items_that_are_no_numbers_nothing_is_told(reference, two, value):
     x[7, 1] = value
     assert reference.measures(x) == {}
     assert all(math.isfinite(value) for value in reference.measures(1e18 * two(300, 2)).values())
+
+
+def test_the_width_of_classes_is_over_that_of_true_ones_whose_middle_may_be_elsewhere():
+    x = torch.tensor([[0.0, 0], [2, 0], [5, 5], [5, 9]])
+    true, label = torch.tensor([[9.0, 1], [9, 2], [0, 0], [4, 4], [7, 7]]), torch.tensor([0, 0, 1, 1, -1])
+    # Sums of squares 2 over 0.5 of the one class, 8 over 16 of the other.
+    assert within_class_variance(x, torch.tensor([0, 0, 1, 1]), true, label) == pytest.approx((4 + 0.5) / 2)
+
+
+def test_classes_that_have_no_width_of_true_items_do_not_count():
+    x, label = torch.randn(6, 3), torch.tensor([0, 0, 1, 1, 2, 2])
+    true = torch.cat([x[:2], x[2:3], torch.ones(2, 3)])
+    assert within_class_variance(x, label, true, torch.tensor([0, 0, 1, 2, 2])) == pytest.approx(1)
+    assert within_class_variance(x[2:], label[2:], true, torch.tensor([0, 0, 1, 2, 2])) is None

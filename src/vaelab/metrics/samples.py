@@ -172,6 +172,26 @@ def class_measures(told: Tensor, classes: int) -> dict[str, float]:
     }
 
 
+def within_class_variance(x: Tensor, label: Tensor, true: Tensor, true_label: Tensor) -> float | None:
+    """The variance of items around the mean of their class, over that of true items: the mean over the classes.
+
+    It is 1 on average for equal distributions, and below it where a class has become its own middle. Only a class
+    counts that has two items or more on either side; where there is none, nothing is told.
+
+    Args:
+        x: `(n, *shape)`.
+        label: `(n,)` class numbers.
+        true: `(m, *shape)`.
+        true_label: `(m,)`; −1 where nothing is known.
+    """
+    ratios = []
+    for one in label.unique().tolist():
+        ours, theirs = (items[of == one].flatten(1).double() for items, of in ((x, label), (true, true_label)))
+        if min(len(ours), len(theirs)) > 1 and float(theirs.var(0).sum()) > 0:
+            ratios.append(float(ours.var(0).sum() / theirs.var(0).sum()))
+    return math.fsum(ratios) / len(ratios) if ratios else None
+
+
 def nearest_distance(x: Tensor, others: Tensor) -> float:
     """The mean distance of items `(n, *shape)` to the nearest of others `(m, *shape)`."""
     middle = others.flatten(1).mean(0)
