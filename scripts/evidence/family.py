@@ -58,7 +58,7 @@ DIGITS = {
     "gan": ["experiment=digits_gan", "variant=gan"],
     "wgan_gp": ["experiment=digits_gan"],
     "wgan_div": ["experiment=digits_gan", "variant=wgan_div"],
-    "acgan": ["experiment=digits_gan", "variant=acgan"],
+    "acgan": ["experiment=digits_acgan"],
     "ddpm": ["experiment=digits", "variant=ddpm"],
     "flow_matching": ["experiment=digits", "variant=flow_matching"],
 }

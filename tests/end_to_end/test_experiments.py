@@ -14,7 +14,7 @@ from vaelab.config import config_dir
 
 DENOISERS = ("denoise", "radio", "radio_cosine", "radio_uniform")
 # Without codes of items, and so without a bound: what validation tells instead, and what training minimises first.
-UNBOUND = dict.fromkeys(("digits_gan", "mixture_gan"), ("energy_distance", "critic_loss"))
+UNBOUND = dict.fromkeys(("digits_gan", "digits_acgan", "mixture_gan"), ("energy_distance", "critic_loss"))
 UNBOUND |= dict.fromkeys(("mixture_flow", "moons"), ("loss", "loss"))
 POINTS = ("point/modes", "point/high_quality", "point/baseline/gaussian_modes", "point/ceiling/train_modes")
 EXPERIMENTS = names("experiment")
@@ -32,6 +32,7 @@ OWN = {
     "moons": ("sample/w2", "sample/baseline/gaussian_w2", "sample/ceiling/train_w2"),
     "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "digits_gan": ("sample/energy_distance", "sample/ceiling/train_energy_distance"),
+    "digits_acgan": ("sample/class_agreement", "sample/within_class_variance"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
