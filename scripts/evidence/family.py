@@ -81,7 +81,7 @@ LEARNT = {
     "MNIST": (["experiment=mnist"], "mnist"),
     "sound": (["experiment=audio", "dataset=audio_folder"], "sound"),
 }
-FLOW_FRECHET = {"digits": 3.0, "sine, Gaussian codes": 0.1}
+FLOW_FRECHET = {"digits": 3.0}
 DENSITIES = ("prior", "gmm", "flow")
 CLASSES, OF_EACH = 10, 200
 WHITE = 255  # of the pictures that a run leaves
