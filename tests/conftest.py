@@ -27,8 +27,8 @@ TINY = {
     "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.widths=[4,4]"],
 }
 
-TINY["digits_gan"] = TINY["digits"]
-TINY |= dict.fromkeys(("mixture_gan", "mixture_flow"), TINY["mixture"])
+TINY |= dict.fromkeys(("digits_gan", "digits_acgan"), TINY["digits"])
+TINY |= dict.fromkeys(("mixture_gan", "mixture_flow", "moons"), TINY["mixture"])
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

@@ -27,6 +27,7 @@ EXPERIMENTS = {
     "denoise": ["experiment=denoise", "dataset.file=FILES/signals.csv", "architecture.widths=[8,8]"],
     "digits": ["experiment=digits", "architecture.widths=[8]", "latent.dim=2", "report.test_items=40"],
     "mixture": ["experiment=mixture", "dataset.points=300", "architecture.widths=[8]"],
+    "moons": ["experiment=moons", "dataset.points=300", "architecture.widths=[8]"],
     "radio": [
         *("experiment=radio", "dataset.traces=40", "dataset.samples=64", "architecture.widths=[8,8]"),
         *("dataset.split=[0.8,0.1,0.1]", "optimizer.warmup_steps=1"),

@@ -208,9 +208,9 @@ TINY = {
         *("architecture.kernel_size=3", "architecture.dilations=[1]"),
     ],
 }
-TINY["digits_gan"] = TINY["digits"]
+TINY |= dict.fromkeys(("digits_gan", "digits_acgan"), TINY["digits"])
 OFTEN = "trainer.check_val_every_n_epoch=1"
-TINY |= {key: [*TINY["mixture"], OFTEN] for key in ("mixture_gan", "mixture_flow")}
+TINY |= {key: [*TINY["mixture"], OFTEN] for key in ("mixture_gan", "mixture_flow", "moons")}
 TINY |= dict.fromkeys(("radio_uniform", "radio_cosine"), TINY["radio"])
 
 

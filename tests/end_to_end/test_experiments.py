@@ -14,8 +14,8 @@ from vaelab.config import config_dir
 
 DENOISERS = ("denoise", "radio", "radio_cosine", "radio_uniform")
 # Without codes of items, and so without a bound: what validation tells instead, and what training minimises first.
-UNBOUND = dict.fromkeys(("digits_gan", "mixture_gan"), ("energy_distance", "critic_loss"))
-UNBOUND |= {"mixture_flow": ("loss", "loss")}
+UNBOUND = dict.fromkeys(("digits_gan", "digits_acgan", "mixture_gan"), ("energy_distance", "critic_loss"))
+UNBOUND |= dict.fromkeys(("mixture_flow", "moons"), ("loss", "loss"))
 POINTS = ("point/modes", "point/high_quality", "point/baseline/gaussian_modes", "point/ceiling/train_modes")
 EXPERIMENTS = names("experiment")
 OWN = {
@@ -29,8 +29,10 @@ OWN = {
         "channel/baseline/independent_delay_spread_ks",
     ),
     **dict.fromkeys(("mixture", "mixture_gan", "mixture_flow"), POINTS),
+    "moons": ("sample/w2", "sample/baseline/gaussian_w2", "sample/ceiling/train_w2"),
     "digits": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "digits_gan": ("sample/energy_distance", "sample/ceiling/train_energy_distance"),
+    "digits_acgan": ("sample/class_agreement", "sample/within_class_variance"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
@@ -43,7 +45,7 @@ TOLD = dict.fromkeys(OWN, BASE) | dict.fromkeys(DENOISERS, ALWAYS) | dict.fromke
 FIGURES = {key: {"reconstructions", "latent", "kl", "prior_samples", "training"} for key in OWN}
 FIGURES |= {key: {"recovered", "spectra", "training"} for key in DENOISERS}
 FIGURES |= {key: {"prior_samples", "training"} for key in UNBOUND}
-for key in ("mixture", "mixture_gan", "mixture_flow"):
+for key in ("mixture", "mixture_gan", "mixture_flow", "moons"):
     FIGURES[key] |= {"points"}
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap")
 PANEL = tuple(f"{part}_at_{end}" for part in PARTS for end in ("least", "most"))

@@ -58,6 +58,26 @@ def test_the_figure_shows_which_modes_are_lost(grid):
     assert "7 of 25 modes" in panel.get_title(loc="left")
 
 
+def test_modes_are_found_where_the_data_have_them_whatever_their_scale(tiny):
+    run = tiny("mixture", "dataset.layout=ring", "dataset.scale=5")
+    means, std = run.variant.kind.truth
+    assert std == 0.05 and torch.allclose(means.norm(dim=1), torch.full((8,), 5.0))
+    told = run.variant.kind.sample_baselines(run.data().index["test"], run.data())
+    assert told["ceiling/train_modes"] == 8 and told["ceiling/train_high_quality"] > 0.97
+
+
+def test_how_far_points_are_is_told_in_the_users_units_beside_training_points(tiny, grid):
+    kind, data, _ = grid
+    x = data.batch("test", 50).target
+    points = kind.codec.decode(x)
+    moved = kind.codec.encode(points + torch.tensor([[3.0], [4.0]])).x
+    # A shift of all points is the farthest that anybody goes (Peyré and Cuturi 2019, remark 2.19).
+    assert kind.distances(moved, x)["w2"] == pytest.approx(5.0, rel=1e-4)
+    told = judge.distance_measures(tiny("moons").variant, tiny("moons").data())
+    far, one, floor = (told[f"sample/{name}w2"] for name in ("", "baseline/gaussian_", "ceiling/train_"))
+    assert 0 < floor < one < far
+
+
 @pytest.mark.parametrize("method", ["vae", "gan", "wgan_gp"])
 @pytest.mark.parametrize("layout", ["grid", "ring"])
 def test_every_method_is_trained_measured_and_drawn(tiny, trainer_of, method, layout):
@@ -73,8 +93,8 @@ def test_every_method_is_trained_measured_and_drawn(tiny, trainer_of, method, la
 
 
 def test_points_of_no_known_mixture_are_measured_and_drawn_without_modes(tiny):
-    run = tiny("mixture")
-    run.variant.kind.signature = Signature("signal", (2, 1), None, (), {})
+    run = tiny("moons")
+    assert isinstance(run.variant.kind, Points)
     seen = judge.look(run.variant, run.data().loader("test", 50))
     assert not any("modes" in name for name in judge.measures(run.variant, seen, run.data()))
     assert len(judge.figures(run.variant, seen)["points"].axes) == 1

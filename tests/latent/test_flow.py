@@ -144,3 +144,18 @@ def test_many_codes_drawn_in_parts_are_the_same_as_drawn_at_once(monkeypatch, st
     whole = draw(100, 3)
     monkeypatch.setattr(module, "AT_ONCE", 7)
     assert torch.allclose(draw(100, 3), whole, atol=1e-5)
+
+
+def test_codes_come_back_from_the_noise_that_they_are_made_of(steps):
+    steps(200)
+    flow = fit_flow(ring(1000), 0)
+    torch.manual_seed(1)
+    noise = torch.randn(50, 2)
+    assert torch.allclose(flow.noise_of(flow.codes_of(noise)), noise, atol=0.05)
+
+
+def test_of_normal_codes_their_noise_is_how_many_deviations_they_are_from_the_mean(steps):
+    steps(0)
+    flow = fit_flow(normal(torch.tensor([[3.0, -2.0]]).repeat(50, 1), 0.5), 0)
+    codes = torch.tensor([[3.0, -2.0], [4.0, -2.5]])
+    assert torch.allclose(flow.noise_of(codes), torch.tensor([[0.0, 0.0], [2.0, -1.0]]), atol=0.1)

@@ -1,4 +1,5 @@
 import math
+from itertools import permutations
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from vaelab.metrics.samples import (
     frechet_distance,
     mean_distance,
     neighbour_distance,
+    wasserstein_distance,
+    within_class_variance,
 )
 
 
@@ -49,6 +52,20 @@ def test_the_distance_among_true_items_need_not_be_found_twice():
     assert energy_distance(x, true, mean_distance(true)) == energy_distance(x, true)
     by_hand = sum((true[j] - true[k]).norm() for j in range(70) for k in range(70) if j != k) / (70 * 69)
     assert mean_distance(true) == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_the_wasserstein_distance_in_one_dimension_pairs_items_in_order():
+    # Peyré and Cuturi 2019, remark 2.30.
+    x, true = draw(300)[:, 0], 2 * draw(300, 1.0, seed=1)[:, 0]
+    in_order = (x.sort(0).values - true.sort(0).values).double().square().mean().sqrt().item()
+    assert wasserstein_distance(x, true) == pytest.approx(in_order, rel=1e-6)
+    assert wasserstein_distance(x, x.flip(0)) == 0
+
+
+def test_the_wasserstein_distance_of_three_points_is_that_of_the_best_of_six_pairings():
+    x, true = torch.tensor([[0.0, 0], [1, 0], [0, 2]]), torch.tensor([[1.0, 2], [0, 1], [3, 0]])
+    pairings = [(x - true[list(order)]).square().sum(1).mean().sqrt().item() for order in permutations(range(3))]
+    assert wasserstein_distance(x, true) == pytest.approx(min(pairings)) and min(pairings) < sorted(pairings)[1]
 
 
 def test_the_frechet_distance_of_two_lots_is_that_of_their_normals_by_hand():
@@ -197,3 +214,17 @@ def test_of_items_that_are_no_numbers_nothing_is_told(reference, two, value):
     x[7, 1] = value
     assert reference.measures(x) == {}
     assert all(math.isfinite(value) for value in reference.measures(1e18 * two(300, 2)).values())
+
+
+def test_the_width_of_classes_is_over_that_of_true_ones_whose_middle_may_be_elsewhere():
+    x = torch.tensor([[0.0, 0], [2, 0], [5, 5], [5, 9]])
+    true, label = torch.tensor([[9.0, 1], [9, 2], [0, 0], [4, 4], [7, 7]]), torch.tensor([0, 0, 1, 1, -1])
+    # Sums of squares 2 over 0.5 of the one class, 8 over 16 of the other.
+    assert within_class_variance(x, torch.tensor([0, 0, 1, 1]), true, label) == pytest.approx((4 + 0.5) / 2)
+
+
+def test_classes_that_have_no_width_of_true_items_do_not_count():
+    x, label = torch.randn(6, 3), torch.tensor([0, 0, 1, 1, 2, 2])
+    true = torch.cat([x[:2], x[2:3], torch.ones(2, 3)])
+    assert within_class_variance(x, label, true, torch.tensor([0, 0, 1, 2, 2])) == pytest.approx(1)
+    assert within_class_variance(x[2:], label[2:], true, torch.tensor([0, 0, 1, 2, 2])) is None

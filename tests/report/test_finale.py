@@ -42,21 +42,26 @@ def test_a_long_training_ends_with_a_flow_that_is_kept_and_measured(tiny, tmp_pa
     monkeypatch.setattr("vaelab.latent.flow.STEPS", 3)
     monkeypatch.setattr(finale, "measures", lambda *_: {})
     monkeypatch.setattr(finale, "distance_measures", lambda *_: {})
-    run = tiny("digits", "report.figures=false")
+    run = tiny("digits", "report.figures=true")
+    monkeypatch.setattr(finale, "final_figures", lambda *_: {})
+    monkeypatch.setattr(finale, "History", SimpleNamespace)
     run.variant.kl = torch.zeros(3)
     (tmp_path / "checkpoints").mkdir()
-    chosen = SimpleNamespace(best=None, monitor=("val/objective", "max"))
-    trainer = SimpleNamespace(checkpoint_callback=chosen, global_step=1, current_epoch=1, logger=None, callbacks=[])
+    chosen, history = SimpleNamespace(best=None, monitor=("val/objective", "max")), SimpleNamespace(curves={})
+    trainer = SimpleNamespace(
+        checkpoint_callback=chosen, global_step=1, current_epoch=1, logger=None, callbacks=[history]
+    )
     tested = finale.Tested({}, 1, 1)
     found = final_report(trainer, run.variant, run.data(), tmp_path, run.config, tested, seconds, swept=False)
     assert ("sample/flow_energy_distance" in found) == fitted
     assert (tmp_path / "checkpoints" / "best_flow.pt").is_file() == fitted
+    assert (tmp_path / "figures" / "flow_samples.png").is_file() == fitted
 
 
 def test_too_few_items_for_a_flow_do_not_end_the_report(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("vaelab.latent.flow.FEWEST", 10**6)
     run = tiny("digits")
-    assert finale.learnt_prior(run.variant, run.data(), tmp_path / "checkpoints" / "best.ckpt") == {}
+    assert finale.learnt_prior(run.variant, run.data(), tmp_path / "checkpoints" / "best.ckpt") is None
     assert "learns from at least" in capsys.readouterr().out
 
 

@@ -133,3 +133,41 @@ def test_three_items_are_enough_for_what_can_be_told_of_them(given, tiny):
     told = distance_measures(run.variant, data)
     assert told["sample/items"] == 1 and "sample/frechet" not in told
     assert all(math.isfinite(value) for value in told.values())
+
+
+def test_what_makes_items_of_a_class_is_held_against_a_classifier_and_the_width_of_true_classes(digits, tiny):
+    conditional = tiny("digits", "variant=acgan", "dataset.split=[0.6,0.1,0.3]")
+    data = conditional.data()
+    conditional.variant.look_at(data)
+    train = data.batch("train")
+    places = [torch.nonzero(train.label == one).flatten() for one in range(10)]
+
+    def measured(make):
+        conditional.variant.sample_of = make
+        return distance_measures(conditional.variant, data)
+
+    def of_class(label):
+        return torch.stack([train.target[places[one][k % len(places[one])]] for k, one in enumerate(label.tolist())])
+
+    def middles(label):
+        return torch.stack([train.target[places[one]].mean(0) for one in label.tolist()])
+
+    right = measured(lambda label, seed: of_class(label))
+    assert right["sample/class_agreement"] > 0.97 and right["sample/within_class_variance"] == pytest.approx(1, abs=0.1)
+    assert right["sample/ceiling/test_class_agreement"] == right["sample/classifier_accuracy"]
+    assert right["sample/ceiling/train_within_class_variance"] == pytest.approx(1, abs=0.1)
+    collapsed = measured(lambda label, seed: middles(label))
+    assert collapsed["sample/class_agreement"] > 0.97 and collapsed["sample/within_class_variance"] < 1e-6
+    swapped = measured(lambda label, seed: of_class((label + 1) % 10))
+    assert swapped["sample/class_agreement"] < 0.03
+    assert not {name for name in distance_measures(digits.variant, data) if "class_agreement" in name}
+
+
+def test_classes_are_asked_for_all_as_often_whatever_their_share(tiny):
+    run = tiny("digits", "variant=acgan")
+    run.variant.look_at(run.data())
+    asked, make = [], run.variant.sample_of
+    run.variant.sample_of = lambda label, seed: asked.append(label) or make(label, seed)
+    distance_measures(run.variant, run.data())
+    counts = asked[0].bincount(minlength=10)
+    assert len(asked) == 1 and len(asked[0]) == 1024 and counts.max() - counts.min() <= 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -290,6 +291,23 @@ def test_only_methods_of_which_it_is_asked_must_find_every_mode_and_the_plain_ga
         assert all(words[name][measure].holds(value) for measure, value in good.items())
         assert not words[name]["modes"].holds(24) and not words[name]["high_quality"].holds(0.94)
     assert words["gan"]["modes"].holds(lost["modes"]) and not words["gan"]["modes"].holds(25) and words["vae"] == {}
+
+
+def test_codes_of_each_density_are_judged_by_what_the_run_makes_of_them(module, tiny, tmp_path, monkeypatch):
+    family, made = module("evidence.family"), module("evidence._bench").Made
+    run = tiny("digits", "dataset.split=[0.6,0.1,0.3]")
+    # Codes are items themselves.
+    run.variant.made = lambda codes, seed: codes.unflatten(1, run.variant.shape)
+    monkeypatch.setattr("vaelab.run.checkpoint.load_run", lambda folder: run)
+    items = run.data().batch("train").target.flatten(1)
+    codes = {"prior": torch.rand(1024, 64), "gmm": items[-539:] * 0.9, "flow": items[-539:]}
+    drawn = {density: made(tmp_path / density, {}, 0.0) for density in codes}
+    for density, code in codes.items():
+        (tmp_path / density).mkdir()
+        np.save(tmp_path / density / "codes.npy", code)
+    told = family.distances(made(tmp_path, {}, 0.0), drawn)
+    assert told["floor"] == pytest.approx(told["flow"], rel=0.5) and told["flow"] < told["gmm"] < told["prior"]
+    assert told["over"] == told["flow"] / told["gmm"]
 
 
 # The command ------------------------------------------------------------------------------------------------------

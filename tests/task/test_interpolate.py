@@ -9,7 +9,8 @@ from PIL import Image
 
 from vaelab.errors import UserError
 from vaelab.latent.circle import CircleLatent
-from vaelab.latent.gaussian import GaussianLatent
+from vaelab.latent.flow import Flow, fit_flow
+from vaelab.latent.gaussian import GaussianLatent, GaussianPosterior
 from vaelab.task.base import Output, code_means
 from vaelab.task.interpolate import Interpolate, lerp, slerp, way
 
@@ -103,6 +104,38 @@ def test_phases_stay_on_the_circle(path, turn):
 def test_the_antipodes_middle_is_a_phase_too(path):
     codes = way(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0]), 5, path, CircleLatent(1))
     assert torch.allclose(codes.norm(dim=1), torch.ones(5))
+
+
+def test_the_way_of_a_flow_goes_round_the_hole_in_the_codes_that_the_straight_line_goes_through(monkeypatch):
+    monkeypatch.setattr("vaelab.latent.flow.STEPS", 300)
+    phase = 2 * math.pi * torch.rand(2000, generator=torch.Generator().manual_seed(0))
+    mean = 5 * torch.stack([phase.cos(), phase.sin()], 1)
+    flow = fit_flow(GaussianPosterior(mean, torch.full_like(mean, 2 * math.log(0.3))), 0)
+    start, end = 5 * unit(0.3), 5 * unit(2.6)
+    codes, straight = (way(start, end, 9, path, GaussianLatent(2), of) for path, of in (("flow", flow), ("lerp", None)))
+    assert torch.allclose(codes[[0, -1]], torch.stack([start, end]), atol=1e-4)
+    assert straight.norm(dim=1).min() < 2.5 < 3.5 < codes.norm(dim=1).min()
+
+
+def test_the_way_of_a_flow_has_its_ends_where_codes_have_more_numbers_than_a_flow_has_directions():
+    torch.manual_seed(0)
+    flow = Flow(300)
+    flow.out_of.normal_()
+    start, end = torch.randn(2, 300)
+    codes = way(start, end, 5, "flow", GaussianLatent(300), flow)
+    assert torch.allclose(codes[[0, -1]], torch.stack([start, end]), atol=1e-3)
+
+
+def test_a_run_takes_the_way_of_the_flow_that_it_keeps(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("vaelab.latent.flow.STEPS", 3)
+    run = tiny("digits")
+    run.checkpoint = tmp_path / "checkpoints" / "best.ckpt"
+    run.checkpoint.parent.mkdir()
+    Interpolate(n=4, between=[3, 1], path="flow")(run, Output(tmp_path / "flow"))
+    Interpolate(n=4, between=[3, 1], path="lerp")(run, Output(tmp_path / "lerp"))
+    flow, lerp = (np.load(tmp_path / path / "path.npy").astype(float) for path in ("flow", "lerp"))
+    assert (tmp_path / "checkpoints" / "best_flow.pt").is_file()
+    assert np.abs(flow[[0, -1]] - lerp[[0, -1]]).max() <= 1 and not np.array_equal(flow[1], lerp[1])
 
 
 @pytest.mark.parametrize("experiment", ["sine", "digits", "radio", "audio"])

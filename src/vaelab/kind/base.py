@@ -118,7 +118,8 @@ DRAWN = ("a dict, each name with a figure of matplotlib", _figures)
 ONE_DRAWN = ("a figure of matplotlib, or None", _figure_or_none)
 CHECKS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(("measures", "quick_measures", "code_measures", "band_measures", "path_measures"), MEASURED),
-    **dict.fromkeys(("sample_measures", "quick_sample_measures", "sample_baselines", "fill_measures"), MEASURED),
+    **dict.fromkeys(("sample_measures", "quick_sample_measures", "sample_baselines", "distances"), MEASURED),
+    "fill_measures": MEASURED,
     **dict.fromkeys(("figures", "sample_figures"), DRAWN),
     **dict.fromkeys(("sample_figure", "path_figure", "fill_figure"), ONE_DRAWN),
 }
@@ -240,6 +241,10 @@ class Kind:
 
     def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:
         """What `sample_measures` stand beside."""
+        return {}
+
+    def distances(self, x: Tensor, true: Tensor) -> dict[str, float]:
+        """How far new items are from as many true ones, beside what is measured of every kind."""
         return {}
 
     def features(self, data: DataModule) -> Features:

@@ -51,13 +51,23 @@ class Points(Signals):
 
         facts = self.signature.facts
         layout = next((name for name in USUAL if name in facts), None)
-        return None if layout is None else Truth(centres(layout, int(facts[layout])), facts["std"])
+        if layout is None:
+            return None
+        # Runs of data that had no scale yet are of scale 1.
+        return Truth(facts.get("scale", 1.0) * centres(layout, int(facts[layout])), facts["std"])
 
     # Measures -----------------------------------------------------------------------------------------------------
 
     @override
     def sample_measures(self, x: Tensor, item: Tensor, data: DataModule) -> dict[str, float]:
         return self._mode_measures(self.codec.decode(x))
+
+    @override
+    def distances(self, x: Tensor, true: Tensor) -> dict[str, float]:
+        """`w2`, the 2-Wasserstein distance in the user's units."""
+        from vaelab.metrics.samples import wasserstein_distance
+
+        return {"w2": wasserstein_distance(self._plane(x), self._plane(true))}
 
     @override
     def sample_baselines(self, item: Tensor, data: DataModule) -> dict[str, float]:

@@ -65,13 +65,23 @@ class Flow(nn.Module):
         Raises:
             UserError: if they are no numbers, which no flow that was fitted gives.
         """
-        noise = torch.randn(n, self.directions)
-        codes = self.mean + torch.cat([carried(self.field, part) for part in noise.split(AT_ONCE)]) @ self.out_of.T
+        codes = self.codes_of(torch.randn(n, self.directions))
         if len(self.mean) > self.directions:
             codes += self.across * torch.randn_like(codes)
         if not (codes.abs() < FURTHEST).all():
             raise UserError("task.density=flow: the flow of this run gives no numbers, so it is damaged: use gmm")
         return codes
+
+    @torch.no_grad()
+    def codes_of(self, noise: Tensor) -> Tensor:
+        """What noise `(n, directions)` becomes, without what lies across the directions: `(n, code_size)`."""
+        return self.mean + torch.cat([carried(self.field, part) for part in noise.split(AT_ONCE)]) @ self.out_of.T
+
+    @torch.no_grad()
+    def noise_of(self, codes: Tensor) -> Tensor:
+        """The noise `(n, directions)` that becomes these codes `(n, code_size)`, but for what lies across."""
+        x = torch.linalg.lstsq(self.out_of, (codes - self.mean).T).solution.T
+        return torch.cat([carried(self.field, part, back=True) for part in x.split(AT_ONCE)])
 
 
 class Field(nn.Module):
@@ -118,9 +128,9 @@ class Block(nn.Module):
         return hidden + self.second(F.silu(self.first(self.norm(hidden)) + self.time(when)))
 
 
-def carried(field: nn.Module, x: Tensor) -> Tensor:
-    """Where the field takes points `(n, directions)` from time 0 to 1, by `HEUN` of Heun's steps."""
-    times = torch.linspace(0, 1, HEUN + 1)
+def carried(field: nn.Module, x: Tensor, back: bool = False) -> Tensor:
+    """Where the field takes points `(n, directions)` from time 0 to 1, or `back`, by `HEUN` of Heun's steps."""
+    times = torch.linspace(1, 0, HEUN + 1) if back else torch.linspace(0, 1, HEUN + 1)
     for start, end in pairwise(times):
         before = field(x, start.expand(len(x)))
         after = field(x + (end - start) * before, end.expand(len(x)))

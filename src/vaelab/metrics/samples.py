@@ -1,7 +1,7 @@
 """How near new items come to true ones as a whole, whatever they are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -30,10 +30,17 @@ class Reference:
         true: test items `(n, *shape)`, encoded as all others are.
         train: training items, among which copies are looked for.
         features: what items are compared in.
+        further: what more is measured of items against true ones.
     """
 
-    def __init__(self, true: Tensor, train: Tensor, features: Features) -> None:
-        self.true, self.train, self.features = true, train, features
+    def __init__(
+        self,
+        true: Tensor,
+        train: Tensor,
+        features: Features,
+        further: Callable[[Tensor, Tensor], dict[str, float]] | None = None,
+    ) -> None:
+        self.true, self.train, self.features, self.further = true, train, features, further
         self.seen = features(true)
         # What is asked for with every lot of items.
         self.among = mean_distance(true)
@@ -64,6 +71,8 @@ class Reference:
             told |= density_and_coverage(seen, self.seen, self.reach)
         if self.features.classes:
             told |= class_measures(self.features.told(x), self.features.classes)
+        if self.further is not None and len(x) == len(self.true):
+            told |= self.further(x, self.true)
         return told
 
 
@@ -81,6 +90,19 @@ def energy_distance(x: Tensor, true: Tensor, among: float | None = None) -> floa
     a, b = (items.flatten(1).double() for items in (x, true))
     between = float(torch.cdist(a, b).mean()) / a.shape[1] ** 0.5
     return 2 * between - mean_distance(x) - (mean_distance(true) if among is None else among)
+
+
+def wasserstein_distance(x: Tensor, true: Tensor) -> float:
+    """The 2-Wasserstein distance of two lots of as many items `(n, numbers)` (Peyré and Cuturi 2019, eq. 2.18).
+
+    Items are shared out so that the mean square of their distances is least, exactly; it is the root of that. Of few
+    items it is far above zero even for equal distributions, so that it says something beside that of true items alone.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    squares = torch.cdist(x.double(), true.double(), compute_mode="donot_use_mm_for_euclid_dist").square()
+    rows, columns = linear_sum_assignment(squares.numpy())
+    return float(squares[rows, columns].mean()) ** 0.5
 
 
 def mean_distance(items: Tensor) -> float:
@@ -148,6 +170,26 @@ def class_measures(told: Tensor, classes: int) -> dict[str, float]:
         "classes_found": float((share > 0).double().mean()),
         "least_class_share": float(share.min()),
     }
+
+
+def within_class_variance(x: Tensor, label: Tensor, true: Tensor, true_label: Tensor) -> float | None:
+    """The variance of items around the mean of their class, over that of true items: the mean over the classes.
+
+    It is 1 on average for equal distributions, and below it where a class has become its own middle. Only a class
+    counts that has two items or more on either side; where there is none, nothing is told.
+
+    Args:
+        x: `(n, *shape)`.
+        label: `(n,)` class numbers.
+        true: `(m, *shape)`.
+        true_label: `(m,)`; −1 where nothing is known.
+    """
+    ratios = []
+    for one in label.unique().tolist():
+        ours, theirs = (items[of == one].flatten(1).double() for items, of in ((x, label), (true, true_label)))
+        if min(len(ours), len(theirs)) > 1 and float(theirs.var(0).sum()) > 0:
+            ratios.append(float(ours.var(0).sum() / theirs.var(0).sum()))
+    return math.fsum(ratios) / len(ratios) if ratios else None
 
 
 def nearest_distance(x: Tensor, others: Tensor) -> float:

@@ -27,7 +27,7 @@ from vaelab.report.board import (
     save_pictures,
 )
 from vaelab.report.history import History
-from vaelab.report.judge import distance_measures, flow_distance, look, measures
+from vaelab.report.judge import distance_measures, flow_distance, flow_figure, look, measures
 from vaelab.report.sweep import SOON
 from vaelab.report.tables import collapse_warning, early_warning, is_beside, samples_note, tell_metrics
 from vaelab.run.flow import keep_flow, kept_at
@@ -36,6 +36,8 @@ from vaelab.variant.base import HasCode, Method
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from vaelab.latent.flow import Flow
 
 # Seconds of training of which a flow's fit is a small part: after less it waits until it is asked for.
 LONG = 120.0
@@ -75,8 +77,9 @@ def final_report(
     chosen = {} if best is None else {name: best if mode == "max" else -best}
     metrics = chosen | tested.means | {f"{variant.kind.prefix}/{name}": value for name, value in measured.items()}
     metrics |= distance_measures(variant, data)
-    if seconds >= LONG:
-        metrics |= learnt_prior(variant, data, directory / "checkpoints" / "best.ckpt")
+    flow = learnt_prior(variant, data, directory / "checkpoints" / "best.ckpt") if seconds >= LONG else None
+    if flow is not None:
+        metrics |= flow_distance(variant, flow, data)
     metrics |= {"measured_items": float(len(seen.x)), "fit_seconds": seconds}
     metrics["steps_per_second"] = trainer.global_step / max(seconds, 1e-9)
     metrics |= {"best_epoch": float(tested.epoch), "epochs": float(max(trainer.current_epoch, tested.epoch))}
@@ -91,6 +94,7 @@ def final_report(
     if drawn:
         history = next(callback for callback in trainer.callbacks if isinstance(callback, History))  # type: ignore[attr-defined]
         figures = final_figures(variant, seen, history.curves, trainer.global_step, tested.step)
+        figures |= {} if flow is None else flow_figure(variant, flow)
         pictures = {name: png(figure) for name, figure in figures.items()}
         save_pictures(directory / "figures", pictures)
     if isinstance(trainer.logger, TensorBoardLogger):
@@ -110,15 +114,15 @@ def final_report(
     return metrics
 
 
-def learnt_prior(variant: Method, data: DataModule, checkpoint: Path) -> dict[str, float]:
-    """Fit and keep the flow of a checkpoint, and measure it; where that cannot be, say so."""
+def learnt_prior(variant: Method, data: DataModule, checkpoint: Path) -> Flow | None:
+    """Fit and keep the flow of a checkpoint; where that cannot be, say so. None of what has no codes of items."""
     if not isinstance(variant, HasCode):
-        return {}
+        return None
     try:
-        return flow_distance(variant, keep_flow(variant, data, kept_at(checkpoint)), data)
+        return keep_flow(variant, data, kept_at(checkpoint))
     except UserError as error:
         print(error)
-        return {}
+        return None
 
 
 def tell_end(

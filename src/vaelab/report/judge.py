@@ -15,7 +15,7 @@ from vaelab.kind.base import BASELINE_ITEMS, Codes, Examined
 from vaelab.latent.densities import sample_codes
 from vaelab.metrics.baseline import gaussian_samples
 from vaelab.metrics.inpainting import classical_fills
-from vaelab.metrics.samples import Reference, affordable, compared, energy_distance
+from vaelab.metrics.samples import Reference, affordable, compared, energy_distance, within_class_variance
 from vaelab.variant.base import HasCode, HasLabels, Inpaints, Method
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def distance_measures(method: Method, data: DataModule) -> dict[str, float]:
     made = method.sample(len(reference.true), method.seed)
     speed = len(made) / max(time.perf_counter() - began, 1e-9)
     told = reference.measures(made) | {"per_second": speed, "items": float(len(made))}
+    if isinstance(method, HasLabels) and made.isfinite().all():
+        told |= _class_measures(method, data)
     return {f"sample/{name}": value for name, value in told.items()} | beside
 
 
@@ -126,7 +128,8 @@ def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, f
     """What new items are held against, and what they stand beside."""
     n, features = compared(method.shape), method.kind.features(data)
     true, train = data.batch("test", n).target, data.batch("train", n).target
-    reference = Reference(true, data.batch("train", affordable(method.shape)).target, features)
+    copied = data.batch("train", affordable(method.shape)).target
+    reference = Reference(true, copied, features, method.kind.distances)
     gaussian = reference.measures(gaussian_samples(train, len(true), method.seed))
     # The first so many of a draw are a fair draw, too.
     again = reference.lot_measures(train[: len(true)])
@@ -136,6 +139,31 @@ def _reference(method: Method, data: DataModule) -> tuple[Reference, dict[str, f
     if features.accuracy is not None:
         beside["sample/classifier_accuracy"] = features.accuracy
     return reference, beside
+
+
+def _class_measures(method: HasLabels, data: DataModule) -> dict[str, float]:
+    """Whether new items are of the class that was asked for, all as often, and how much those of one class differ.
+
+    `class_agreement` is the share that a classifier, which has seen training items alone, tells to be of that class;
+    its ceiling the share of test items that it tells right. `within_class_variance` is over that of test items; its
+    ceiling that of training items.
+    """
+    assert isinstance(method, Method)
+    n, known, features = compared(method.shape), method.labels(), method.kind.features(data)
+    label = known[torch.arange(n) * len(known) // n]
+    x, true = method.sample_of(label, method.seed), data.batch("test", affordable(method.shape))
+    train = data.batch("train", n)
+    widths = {
+        "within_class_variance": within_class_variance(x, label, true.target, true.label),
+        "ceiling/train_within_class_variance": within_class_variance(
+            train.target, train.label, true.target, true.label
+        ),
+    }
+    told = {name: width for name, width in widths.items() if width is not None}
+    if features.accuracy is not None:
+        agreement = float((features.told(x) == label).double().mean())
+        told |= {"class_agreement": agreement, "ceiling/test_class_agreement": features.accuracy}
+    return told
 
 
 def flow_distance(method: Method, flow: Flow, data: DataModule) -> dict[str, float]:
@@ -220,6 +248,14 @@ def all_figures(method: Method, seen: Batch | Examined) -> dict[str, Figure]:
     if isinstance(method, HasLabels) and len(method.labels()):
         drawn["classes"] = _class_figure(method)
     return drawn | method.own_figures()
+
+
+def flow_figure(method: Method, flow: Flow) -> dict[str, Figure]:
+    """Of new items whose codes a flow draws."""
+    assert isinstance(method, HasCode)
+    codes = sample_codes("flow", SAMPLES, latent=method.latent, codes=None, seed=method.seed, flow=flow)
+    drawn = method.kind.sample_figure(method.made(codes, method.seed))
+    return {} if drawn is None else {"flow_samples": drawn}
 
 
 def _class_figure(method: HasLabels) -> Figure:

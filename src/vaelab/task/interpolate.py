@@ -8,19 +8,13 @@ from torch import Tensor
 
 from vaelab.errors import UserError
 from vaelab.latent.base import Latent
+from vaelab.latent.flow import Flow
 from vaelab.run.checkpoint import Run
-from vaelab.task.base import (
-    Output,
-    check_numbers,
-    chosen_items,
-    code_means,
-    encode,
-    evenly,
-    read_file,
-)
+from vaelab.run.flow import flow_of
+from vaelab.task.base import Output, check_numbers, chosen_items, code_means, encode, evenly, read_file
 from vaelab.variant.base import HasCode
 
-Path = Literal["lerp", "slerp"]
+Path = Literal["lerp", "slerp", "flow"]
 SHOWN = 100  # steps in the figure: more have no room in it
 
 
@@ -31,7 +25,8 @@ class Interpolate:
     Without either, two test items are drawn. The figure shows at most 100 of the steps, evenly chosen.
 
     `path=lerp` goes straight; `path=slerp` along the arc (Shoemake 1985), whose middle is as far from the origin as
-    its ends, as most of a Gaussian prior's mass is.
+    its ends, as most of a Gaussian prior's mass is; `path=flow` where the codes of training items are, as the run's
+    learnt density knows them, by the arc between what it makes the two ends of.
     """
 
     needs: ClassVar[type] = HasCode
@@ -50,7 +45,8 @@ class Interpolate:
         start, end = code_means(run, x)
         variant = run.variant
         assert isinstance(variant, HasCode)
-        decoded = variant.decode(way(start, end, self.n, self.path, variant.latent))
+        flow = flow_of(run) if self.path == "flow" else None
+        decoded = variant.decode(way(start, end, self.n, self.path, variant.latent, flow))
         levels = torch.lerp(level[0], level[1], torch.linspace(0, 1, self.n))
         out.array("path", run.variant.codec.decode(decoded, levels))
         shown = evenly(self.n, SHOWN)
@@ -70,9 +66,11 @@ class Interpolate:
         return ends.x, ends.level
 
 
-def way(start: Tensor, end: Tensor, steps: int, path: Path, latent: Latent) -> Tensor:
+def way(start: Tensor, end: Tensor, steps: int, path: Path, latent: Latent, flow: Flow | None = None) -> Tensor:
     """`(steps, code_size)` codes from `start` to `end`, ends included, each a valid code of the family."""
     t = torch.linspace(0, 1, steps).unsqueeze(1)
+    if flow is not None:
+        return latent.project(carried_arc(start, end, t, flow))
     return latent.project(lerp(start, end, t) if path == "lerp" else slerp(start, end, t))
 
 
@@ -94,3 +92,11 @@ def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
         return lerp(start, end, t)
     arc = torch.sin((1 - s) * angle) * a / near + torch.sin(s * angle) * b / far
     return (torch.lerp(near, far, s) * arc / torch.sin(angle)).to(start)
+
+
+def carried_arc(start: Tensor, end: Tensor, t: Tensor, flow: Flow) -> Tensor:
+    """What a flow makes of the arc between the noise of two codes, plus what it does not know of either, evenly."""
+    ends = torch.stack([start, end])
+    noise = flow.noise_of(ends)
+    left = ends - flow.codes_of(noise)
+    return flow.codes_of(slerp(noise[0], noise[1], t)) + lerp(left[0], left[1], t)

@@ -1,4 +1,4 @@
-"""The GAN with an auxiliary classifier: items of a class that is asked for."""
+"""The Wasserstein GAN with an auxiliary classifier: items of a class that is asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaelab.errors import UserError
 from vaelab.latent.base import Latent
 from vaelab.latent.densities import sample_codes
 from vaelab.variant.base import Parts
-from vaelab.variant.gan import GAN, taken_for_true, told_apart
+from vaelab.variant.wgan_gp import WGANGP
 
 if TYPE_CHECKING:
     from vaelab.architecture.base import Architecture
@@ -78,27 +78,38 @@ class ClassedLatent(Latent):
         return torch.cat([self.family.project(own), classes], dim=1)
 
 
-class ACGAN(GAN):
-    """A GAN whose critic tells the class of an item, too (Odena et al. 2017).
+class ACGAN(WGANGP):
+    """A WGAN-GP whose critic tells the class of an item, too (Odena et al. 2017; Gulrajani et al. 2017, section 5.4).
 
-    The generator sees the class behind the code, as one number for each class. The critic has a logit of being true
-    and one for each class, all of the one net. Over both it minimises the cross-entropies of telling true from made
-    items, of the true items' classes and of the made items' classes, the latter two times `class_weight`; the generator
-    minimises that of made items being taken for true ones, and `class_weight` times that of their classes.
+    The generator sees the class behind the code, as one number for each class. The critic has its estimate and a logit
+    for each class, all of the one net. Beside what a WGAN-GP's minimises it minimises the cross-entropy of the true
+    items' classes, and the generator `class_weight` times that of the made items' classes.
+
+    That weight is small: what the generator gains by it are items that are surer of their class than true ones, so that
+    of much of it they all become the middle of their class (Gong et al. 2019, section 3). For the same reason the
+    critic's classifier sees no made items.
 
     Made items have classes as often as the training items. Items without a label take part in everything but the
     cross-entropy of true items' classes.
     """
 
     name: ClassVar[str] = "acgan"
-    course: ClassVar[tuple[str, ...]] = (*GAN.course, "class_error")
+    course: ClassVar[tuple[str, ...]] = (*WGANGP.course, "class_error")
     latent: ClassedLatent
     shares: Tensor
 
-    def __init__(self, parts: Parts, *, critic_steps: int = 1, ema: float = 0.999, class_weight: float = 1.0) -> None:
-        super().__init__(parts, critic_steps=critic_steps, ema=ema)
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        critic_steps: int = 5,
+        ema: float = 0.999,
+        penalty: float = 10.0,
+        class_weight: float = 0.1,
+    ) -> None:
+        super().__init__(parts, critic_steps=critic_steps, ema=ema, penalty=penalty)
         if class_weight <= 0:
-            raise UserError(f"variant.class_weight must be positive, not {class_weight}: or take variant=gan")
+            raise UserError(f"variant.class_weight must be positive, not {class_weight}: or take variant=wgan_gp")
         self.class_weight = class_weight
         classes = self.latent.classes
         self.register_buffer("shares", torch.full((classes,), 1 / classes))
@@ -133,26 +144,25 @@ class ACGAN(GAN):
 
     @override
     def critic_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        codes = self.new_codes(batch)
-        true, true_class = self._judged_and_classed(batch.target)
-        made, made_class = self._judged_and_classed(self.generated(codes))
-        told = class_error(true_class, batch.label)
-        classed = told + class_error(made_class, self.latent.parted(codes)[1])
-        loss = told_apart(true, made) + self.class_weight * classed
-        return loss, {"critic_loss": loss, "class_error": told}
+        terms = self.critic_terms(batch.target, self.generated(self.new_codes(batch)))
+        error = class_error(self.classed(batch.target), batch.label)
+        return terms["critic_loss"] + error, terms | {"class_error": error}
 
     @override
     def generator_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         codes = self.new_codes(batch)
-        made, made_class = self._judged_and_classed(self.generated(codes))
-        classed = class_error(made_class, self.latent.parted(codes)[1])
-        loss = taken_for_true(made) + self.class_weight * classed
+        made = self.generated(codes)
+        error = class_error(self.classed(made), self.latent.parted(codes)[1])
+        loss = self.generator_loss(made) + self.class_weight * error
         return loss, {"generator_loss": loss}
 
-    def _judged_and_classed(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of being true `(batch, 1)`, and of each class `(batch, classes)`."""
-        judged, classed = self.judged(x).split([1, self.latent.classes], dim=1)
-        return judged, classed
+    @override
+    def judged(self, x: Tensor) -> Tensor:
+        return super().judged(x)[:, :1]
+
+    def classed(self, x: Tensor) -> Tensor:
+        """The critic's logits of each class, of items `(batch, *shape)`: `(batch, classes)`."""
+        return super().judged(x)[:, 1:]
 
     # Samples ------------------------------------------------------------------------------------------------------
 
