@@ -97,8 +97,7 @@ class Pictures(Kind):
         truth = _quantities(data, seen.item)
 
         def beside() -> dict[str, float]:
-            items = (data.rows(rows).x for rows in (seen.item, test.item))
-            linear = pca_codes_of_both(*items, test.code.shape[1])
+            linear = pca_codes_of_both(data.rows(seen.item).x, data.rows(test.item).x, test.code.shape[1])
             told = quantities_r2(linear[0], truth, linear[1], known, self.seed)
             return {f"baseline/pca_{name}": value for name, value in told.items()}
 

@@ -6,13 +6,14 @@ does, and is antialiased, so that a change of less than a pixel shows.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaelab.errors import UserError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # What a design is drawn from, uniformly. Height and width are in sides of the picture; enlarged by 1.3 they fit.
 RANGES = {
@@ -72,7 +73,7 @@ def bottles(factors: Mapping[str, Floats], *, size: int = 128) -> NDArray[np.uin
 
 def _draw(factors: dict[str, Floats], size: int) -> NDArray[np.uint8]:
     """The middle half of pictures, `(n, size, size / 2)`: a pixel is as bright as it is covered."""
-    row = (np.arange(size * FINER, dtype=np.float32) + 0.5) / (size * FINER)
+    row = ((np.arange(size * FINER) + 0.5) / (size * FINER)).astype(np.float32)
     foot = (1 + factors["height"]) / 2  # where it stands, from above: the bottle's middle is the picture's
     half = half_widths((foot[:, None] - row) / factors["height"][:, None], factors) * size
     column = np.arange(size // 4, dtype=np.float32)  # from the axis
