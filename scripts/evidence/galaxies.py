@@ -5,6 +5,9 @@ Data: 3,000 procedural galaxies in three colours, of 64 x 64 pixels; of 128 x 12
 The class is told from codes of test items by a logistic regression; `majority` is a guess. R² of what is known of a
 galaxy is told by a random forest; a position angle is the mean of two R², of its double's cosine and sine. Eight frames
 lead from one galaxy to another: the shortest step, by the mean one, is 0 where two frames are the same.
+
+In five minutes of one thread a plain convolutional net learns how a galaxy lies and what colour it has, and hardly its
+arms: of these PCA knows more, and with them of the class.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ def claims(bench: Bench) -> list[Claim]:
     case = bench.case("experiment=galaxies", *short(bench))
     net = ["architecture=mlp", "architecture.widths=[500]", *bench.pick(["dataset.size=128"], [])]
     published = bench.case("experiment=galaxies", *net, *short(bench))
-    rows = pictures(case, "", bench.pick(at_least(24), at_least(15)))
+    rows = pictures(case, "", at_least(bench.pick(25.8, 15)))
     rows += told(bench, case)
     rows += pictures(published, "49152-500-50: ", None)
     return [*rows, *told(bench, published, "49152-500-50: ")[:1]]
@@ -53,7 +56,7 @@ def told(bench: Bench, case: Case, name: str = "") -> list[Claim]:
         f"{case.command}; of each: {bench.command('sample.py', 'run=RUN_DIR', 'task=embed')}",
     )
     beside = {"PCA": "embed/baseline/pca_probe_accuracy", "majority": "embed/baseline/majority"}
-    rows = [embedded.row(f"{name}class told", "embed/probe_accuracy", at_least(bench.pick(0.75, 0.4)), beside)]
+    rows = [embedded.row(f"{name}class told", "embed/probe_accuracy", at_least(bench.pick(0.6, 0.4)), beside)]
     angled = Case([with_angle(run) for run in case.runs], case.command)
     for quantity in (*KNOWN, "position_angle"):
         label, pca = f"{name}{quantity.replace('_', ' ')}: R²", {"PCA": f"image/baseline/pca_r2_{quantity}"}
