@@ -14,6 +14,10 @@ TINY = {
     "sine": ["dataset.waves=60", "dataset.samples=32", "architecture.widths=[16]"],
     "digits": ["architecture.widths=[16]", "latent.dim=3"],
     "sprites": ["dataset.items=400", "dataset.split=[0.4,0.1,0.5]", "architecture.widths=[4]", "latent.dim=2"],
+    "bottles": [
+        *("dataset.designs=60", "dataset.zooms=4", "dataset.size=32", "dataset.split=[0.6,0.1,0.3]"),
+        "architecture.widths=[4]",
+    ],
     "radio": [
         "dataset.traces=40",
         "dataset.split=[0.8,0.1,0.1]",

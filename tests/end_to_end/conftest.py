@@ -197,6 +197,14 @@ TINY = {
     "digits": ["architecture.widths=[16]", "latent.dim=4", "report.test_items=40"],
     "mnist": ["architecture.widths=[2,4]", "latent.dim=4", "trainer.max_steps=3", "report.test_items=40"],
     "sprites": ["dataset.items=80", "dataset.size=16", "architecture.widths=[2,4]", "latent.dim=4"],
+    "bottles": [
+        *("dataset.designs=20", "dataset.zooms=4", "dataset.size=32", "dataset.batch_size=16"),
+        "architecture.widths=[2,4]",
+    ],
+    "galaxies": [
+        *("dataset.items=60", "dataset.size=16", "dataset.batch_size=8"),
+        *("architecture.widths=[4,8]", "latent.dim=4"),
+    ],
     "images": ["dataset.size=16", "dataset.batch_size=8", "architecture.widths=[4,8]", "latent.dim=4"],
     "audio": [
         *("dataset.clips=30", "dataset.clip_seconds=0.25", "dataset.chunk_seconds=0.25", "dataset.sample_rate=8000"),

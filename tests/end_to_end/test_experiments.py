@@ -35,6 +35,8 @@ OWN = {
     "digits_acgan": ("sample/class_agreement", "sample/within_class_variance"),
     "mnist": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "sprites": ("image/psnr_db", "image/baseline/pca_psnr_db"),
+    "bottles": ("image/iou", "image/baseline/pca_iou", "image/r2_height", "image/baseline/pca_r2_height"),
+    "galaxies": ("image/psnr_db", "image/baseline/pca_psnr_db", "image/r2_radius"),
     "images": ("image/psnr_db", "image/baseline/pca_psnr_db"),
     "audio": ("audio/", "audio/baseline/", "audio/ceiling/"),
 }
@@ -47,6 +49,7 @@ FIGURES |= {key: {"recovered", "spectra", "training"} for key in DENOISERS}
 FIGURES |= {key: {"prior_samples", "training"} for key in UNBOUND}
 for key in ("mixture", "mixture_gan", "mixture_flow", "moons"):
     FIGURES[key] |= {"points"}
+FIGURES["bottles"] |= {"latent_histograms"}
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl", "prior_gap")
 PANEL = tuple(f"{part}_at_{end}" for part in PARTS for end in ("least", "most"))
 

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from vaelab.kind.base import Codes
 from vaelab.report import judge
 
 
@@ -117,3 +118,37 @@ def test_where_nothing_is_known_or_too_few_items_tell_it_nothing_is_said_of_fact
     run = tiny("sprites")
     few = run.variant.examine(run.data().loader("test", 100))
     assert "mig" not in judge.measures(run.variant, few, run.data())
+
+
+def quantities(tiny, code):
+    run = tiny("bottles")
+    found = run.variant.examine(run.data().loader("test"))
+    train = run.data().loader("train").joined()
+    rows = {"test": found.item, "train": train.item}
+    codes = {split: code(run.data().factors(item)) for split, item in rows.items()}
+    told = run.variant.kind.code_measures(
+        Codes(codes["test"], found.item), lambda: Codes(codes["train"], train.item), run.data()
+    )
+    return {name: value for name, value in told.items() if "r2_" in name}
+
+
+def test_quantities_that_are_the_code_are_told_from_it_and_others_are_not(tiny):
+    names = ("height", "width")
+    found = quantities(tiny, lambda known: torch.stack([known[name] for name in names], 1))
+    assert min(found["r2_height"], found["r2_width"]) > 0.8 > 0.3 > found["r2_waist"]
+    assert found["baseline/pca_r2_height"] > 0.5 and len(found) == 2 * 11
+
+
+def test_beside_it_stands_the_same_of_pca_whatever_the_code(tiny):
+    first, other = (
+        quantities(tiny, lambda known, name=name: torch.stack([known[name], known["foot"]], 1))
+        for name in ("height", "lip")
+    )
+    assert {k: v for k, v in first.items() if "/" in k} == {k: v for k, v in other.items() if "/" in k}
+    assert first["r2_height"] > other["r2_height"] + 0.5
+
+
+def test_numbers_of_classes_are_no_quantities(tiny):
+    run = tiny("sprites")
+    found = run.variant.examine(run.data().loader("test", 200))
+    assert not any("r2_" in name for name in judge.measures(run.variant, found, run.data()))

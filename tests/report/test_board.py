@@ -160,3 +160,16 @@ def test_what_was_written_before_sessions_were_told_apart_is_forgotten_too(tmp_p
         forget_after(writer, 1)
         writer.add_scalar("val/elbo", 1.0, 2)
     assert scalars(tmp_path)["val/elbo"] == [(1, 0.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [(["latent=gaussian", "latent.dim=2"], True), (["latent=gaussian", "latent.dim=3"], False), ([], False)],
+    ids=["plane", "space", "circle"],
+)
+def test_codes_of_a_plane_stand_against_their_prior_at_the_end_and_those_of_a_circle_do_not(tiny, words, drawn):
+    run = tiny("sine", *words)
+    run.variant.kl = torch.zeros(run.variant.latent.dims)
+    seen = judge.look(run.variant, run.data().loader("test"))
+    figures = board.final_figures(run.variant, seen, {}, 1, 1)
+    assert "latent" in figures and ("latent_histograms" in figures) == drawn

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RECIPES = {"sine", "stream", "radio", "channel", "digits", "objective", "mnist", "ecg", "family"}
+RECIPES |= {"bottles", "galaxies"}
 
 # A door that trains nothing: it counts its calls and writes what the settings say.
 TRAIN = """
@@ -308,6 +309,36 @@ def test_codes_of_each_density_are_judged_by_what_the_run_makes_of_them(module, 
     told = family.distances(made(tmp_path, {}, 0.0), drawn)
     assert told["floor"] == pytest.approx(told["flow"], rel=0.5) and told["flow"] < told["gmm"] < told["prior"]
     assert told["over"] == told["flow"] / told["gmm"]
+
+
+def test_bottles_drawn_from_two_truths_are_nearer_than_the_mean_and_not_the_same(module):
+    from vaelab.data.split import split_items
+    from vaelab.dataset.bottles import Bottles
+    from vaelab.metrics.shape import iou
+
+    settings = {"designs": 40, "zooms": 4, "size": 64, "seed": 3, "split": [0.6, 0.2, 0.2], "batch_size": 8}
+    found = module("evidence.bottles").two_truths({"dataset": settings, "seed": 3})
+    items = Bottles(designs=40, zooms=4, size=64, seed=3).load()
+    index = split_items(items, settings["split"], 3)
+    true = items.raw[index["test"]] / 255
+    mean = (items.raw[index["train"]] / 255).mean(0).expand_as(true)
+    assert float(iou(mean, true).mean()) + 0.1 < found < 0.99
+
+
+def test_a_path_is_as_even_as_its_shortest_step(module):
+    evenness, frames = module("evidence.galaxies").evenness, np.arange(8.0)[:, None, None, None]
+    assert evenness(frames * np.ones((1, 3, 4, 4))) == pytest.approx(1)
+    assert evenness(np.delete(frames, 3, 0)) == pytest.approx(6 / 7)
+    assert evenness(frames.clip(1)) == 0 and math.isnan(evenness(0 * frames))
+
+
+def test_the_two_parts_of_a_position_angle_are_told_as_one(module):
+    made = module("evidence._bench").Made
+    names = [f"image/{prefix}r2_position_{part}" for prefix in ("", "baseline/pca_") for part in ("cos", "sin")]
+    run = made(Path(), dict(zip(names, (0.5, 0.7, 0.1, 0.2), strict=True)), 1.0)
+    found = module("evidence.galaxies").with_angle(run).metrics
+    assert found["image/r2_position_angle"] == pytest.approx(0.6)
+    assert found["image/baseline/pca_r2_position_angle"] == pytest.approx(0.15)
 
 
 # The command ------------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ Truth = tuple[Tensor, list[str]]
 class Pictures(Kind):
     """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside PCA with as many components.
 
-    Where the truth behind the pictures is known, how well the code's dimensions stand for it is measured, too.
+    Where the truth behind the pictures is known, how well the code's dimensions stand for it is measured, too; of
+    silhouettes, also their common area and their edges.
     """
 
     name: ClassVar[str] = "pictures"
@@ -63,7 +64,10 @@ class Pictures(Kind):
         return {"masked_error": float(error.mean()), "masked_psnr_db": hidden_psnr_db(error)}
 
     def code_measures(self, test: Codes, train: Callable[[], Codes], data: DataModule) -> dict[str, float]:
-        """How well dimensions stand for the known factors, beside those of PCA."""
+        """How well dimensions stand for the known factors, and what the code tells of quantities, beside PCA."""
+        return self._disentanglement(test, data) | self._told_quantities(test, train, data)
+
+    def _disentanglement(self, test: Codes, data: DataModule) -> dict[str, float]:
         from vaelab.metrics.disentanglement import disentanglement_measures
 
         truth = _truth(data, test.item)
@@ -81,6 +85,24 @@ class Pictures(Kind):
         codes = pca_codes(train, data.rows(test.item).x, test.code.shape[1])
         linear = disentanglement_measures(codes, *truth, self.seed)
         return {f"baseline/pca_{name}": value for name, value in linear.items()}
+
+    def _told_quantities(self, test: Codes, train: Callable[[], Codes], data: DataModule) -> dict[str, float]:
+        """R² of those factors that are no numbers of classes."""
+        from vaelab.metrics.probe import pca_codes_of_both, quantities_r2
+
+        known = _quantities(data, test.item)
+        if not known:
+            return {}
+        seen = train()
+        truth = _quantities(data, seen.item)
+
+        def beside() -> dict[str, float]:
+            linear = pca_codes_of_both(data.rows(seen.item).x, data.rows(test.item).x, test.code.shape[1])
+            told = quantities_r2(linear[0], truth, linear[1], known, self.seed)
+            return {f"baseline/pca_{name}": value for name, value in told.items()}
+
+        key = ("quantities", len(test.item), test.code.shape[1])
+        return quantities_r2(seen.code, truth, test.code, known, self.seed) | data.once(key, beside)
 
     @override
     def figures(self, examined: Examined, model: Model) -> dict[str, Figure]:
@@ -126,6 +148,11 @@ class Pictures(Kind):
         from vaelab.dataset import image_folder
 
         return image_folder.SUFFIXES, "pictures"
+
+
+def _quantities(data: DataModule, item: Tensor) -> dict[str, Tensor]:
+    """The known factors of some items that are measured and not counted, name to `(items,)`."""
+    return {name: values for name, values in data.factors(item).items() if values.is_floating_point()}
 
 
 def _truth(data: DataModule, item: Tensor) -> Truth | None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
+from vaelab.metrics.shape import are_silhouettes, shape_measures
 
 # Quantisation to bytes alone costs 59 dB; an exact copy must not make a mean infinite.
 SMALLEST_MSE = 1e-10
@@ -72,22 +73,24 @@ def sharpness_ratio(x: Tensor, reference: Tensor) -> Tensor:
 def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
     """How near reconstructions are to held-out pictures, both `(items, channels, height, width)` in [0, 1].
 
-    Flat pictures have no sharpness to compare with.
+    Flat pictures have no sharpness to compare with. Of silhouettes there is what they have in common, too.
     """
     measures = {"psnr_db": psnr_db(reconstruction, x).mean()}
     # Structure needs room to show: smaller pictures have none.
     if min(x.shape[-2:]) >= 3:
         measures |= {"ssim": ssim(reconstruction, x), "sharpness_ratio": sharpness_ratio(reconstruction, x)}
-    return {name: float(value) for name, value in measures.items() if not value.isnan()}
+    told = {name: float(value) for name, value in measures.items() if not value.isnan()}
+    return told | (shape_measures(x, reconstruction) if are_silhouettes(x) else {})
 
 
 def picture_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """The same of PCA with as many `components` as the code is wide, and the PSNR of the mean training picture."""
+    """The same of PCA with as many `components` as the code is wide; of the mean training picture what it has of it."""
     # Outside [0, 1] there is no picture: clipping can only help PCA.
     pca = pca_reconstruction(train, x, components).clamp(0, 1)
-    mean = psnr_db(mean_reconstruction(train, x), x).mean()
+    mean = mean_reconstruction(train, x)
+    of_mean = {"psnr_db": float(psnr_db(mean, x).mean())} | (shape_measures(x, mean) if are_silhouettes(x) else {})
     measures = {f"baseline/pca_{name}": value for name, value in picture_measures(x, pca).items()}
-    return measures | {"baseline/mean_psnr_db": float(mean)}
+    return measures | {f"baseline/mean_{name}": value for name, value in of_mean.items()}
 
 
 def _laplacian_variance(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from vaelab.data.module import DataModule
 from vaelab.errors import UserError
 from vaelab.figures.style import png
 from vaelab.kind.base import Examined
+from vaelab.latent.gaussian import GaussianLatent
 from vaelab.report.judge import all_figures, look, quick_measures
 from vaelab.variant.base import WIDEST_CODE, Method
 
@@ -201,7 +202,7 @@ def final_figures(
 
     Its course took so many `steps`, and the weights are those after `kept` of them.
     """
-    from vaelab.figures.latent import latent_scatter
+    from vaelab.figures.latent import latent_histograms, latent_scatter
     from vaelab.figures.training import history_curves
 
     drawn = all_figures(method, seen)
@@ -212,4 +213,7 @@ def final_figures(
         known = label_words(method, seen.label) is not None
         names = method.signature.label_names
         drawn["latent"] = latent_scatter(seen.code, seen.label if known else None, names)
+        # Of more dimensions a look costs more: the task `embed` draws them.
+        if isinstance(method.latent, GaussianLatent) and method.latent.dims <= 2:
+            drawn["latent_histograms"] = latent_histograms(seen.code)
     return drawn
