@@ -44,7 +44,10 @@ def configure():
         register_resolvers()
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            words = [f"experiment={experiment}", "accelerator=cpu", *TINY[experiment], *overrides]
+            # Another architecture has other settings.
+            other = any(word.startswith("architecture=") for word in overrides)
+            own = [word for word in TINY[experiment] if not (other and word.startswith("architecture."))]
+            words = [f"experiment={experiment}", "accelerator=cpu", *own, *overrides]
             config = compose("train", overrides=words)
         OmegaConf.resolve(config)
         return config

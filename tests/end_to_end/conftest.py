@@ -203,9 +203,9 @@ TINY = {
     ],
     "galaxies": [
         *("dataset.items=60", "dataset.size=16", "dataset.batch_size=8"),
-        *("architecture.widths=[4,8]", "latent.dim=4"),
+        *("architecture.width=8", "latent.dim=4"),
     ],
-    "images": ["dataset.size=16", "dataset.batch_size=8", "architecture.widths=[4,8]", "latent.dim=4"],
+    "images": ["dataset.size=16", "dataset.batch_size=8", "architecture.width=8", "latent.dim=4"],
     "audio": [
         *("dataset.clips=30", "dataset.clip_seconds=0.25", "dataset.chunk_seconds=0.25", "dataset.sample_rate=8000"),
         *("dataset.batch_size=8", "dataset.codec.n_fft=128", "dataset.codec.hop_length=64"),

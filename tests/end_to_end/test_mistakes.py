@@ -92,6 +92,11 @@ WORDS = [
     (["dataset.batch_size=-4"], ["dataset.batch_size", "at least 1"]),
     (["dataset.split=[1,2]"], ["dataset.split", "three"]),
     (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
+    (
+        [*DIGITS, "architecture=pca_resnet", "likelihood=bernoulli"],
+        ["begins at a linear code of items", "likelihood=learned_gaussian"],
+    ),
+    (["+dataset.crop=1"], ["dataset.crop changes pictures; these are signals"]),
     (["likelihood=bernoulli"], ["likelihood=bernoulli", "likelihood=gaussian"]),
     (["experiment=images"], ["dataset.root", "give dataset.root="]),
     (["experiment=signals"], ["dataset.file", "give dataset.file="]),

@@ -91,7 +91,7 @@ def test_names_that_are_no_text_do_no_harm(vaelab, named, tmp_path, where):
     root = shutil.copytree(named[0] / "pictures", tmp_path / os.fsdecode(b"p\xff" if where == "folder" else b"p"))
     if where == "classes":
         (root / "_new").rename(root / os.fsdecode(b"n\xe9w"))
-    words = ["experiment=images", "dataset.size=16", "dataset.batch_size=8", "architecture.widths=[4]", "latent.dim=2"]
+    words = ["experiment=images", "dataset.size=16", "dataset.batch_size=8", "architecture.width=4", "latent.dim=2"]
     own = ["trainer.max_epochs=1", f"dataset.root={root}", f"hydra.run.dir={tmp_path}/run"]
     vaelab.train(*words, *own).done()
     for task in ("embed", "score"):

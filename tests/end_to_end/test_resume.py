@@ -28,6 +28,8 @@ RECIPES = {
     "vae_gan": ("digits", ["variant=vae_gan", "trainer.log_every_n_steps=3", *DIGITS]),
     "vae_gan_accumulated": ("sine", ["variant=vae_gan", *SINE, "trainer.accumulate_grad_batches=2"]),
     "masked": ("digits", ["variant=masked", "trainer.max_epochs=2"]),
+    # 3 batches an epoch
+    "augmented": ("images", ["trainer.max_epochs=4", "dataset.rotate=10", "dataset.jitter=0.1"]),
     "convolved": ("digits", ["trainer.max_epochs=2", "architecture=conv2d", "architecture.widths=[4,8]"]),
 }
 SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGKILL": 137}
@@ -39,6 +41,7 @@ CUTS = [
     ("accumulated", 8, "SIGINT"),
     ("dynamic", 5, "SIGINT"),
     ("dynamic", 14, "SIGKILL"),
+    ("augmented", 5, "SIGTERM"),
     ("convolved", 5, "SIGTERM"),
     ("gan", 5, "SIGINT"),
     ("gan", 14, "SIGKILL"),

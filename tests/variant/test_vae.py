@@ -157,6 +157,28 @@ def test_an_objective_of_no_draws_is_refused_and_one_whose_value_is_a_tensor_is_
     assert found["val/objective"] == pytest.approx(found["val/elbo"], rel=1e-6)
 
 
+@pytest.mark.parametrize("variant", ["image", "gan", "vae_gan"])
+def test_nets_that_begin_at_a_linear_code_are_told_it_before_the_first_step(tiny, variant):
+    words = ("architecture=pca_resnet", "architecture.width=8", "likelihood=learned_gaussian", f"variant={variant}")
+    run = tiny("digits", *words, "latent.dim=9")
+    data, net = run.data(), run.variant
+    net.look_at(data)
+    code = data.linear_code(9)
+    z = torch.randn(4, 9)
+    assert torch.allclose(net.decode(z), code.restore(z * code.variances.sqrt()), atol=1e-3)
+    if variant == "image":
+        x = data.batch("val").x
+        assert torch.allclose(net.codes(data.loader("val")) * code.variances.sqrt(), code.project(x), atol=1e-3)
+
+
+def test_a_likelihood_of_other_numbers_than_items_does_not_begin_at_them(tiny):
+    run = tiny("digits", "architecture=pca_resnet", "likelihood=bernoulli")
+    with pytest.raises(
+        UserError, match=r"^this architecture begins at a linear code of items, and likelihood=bernoulli"
+    ):
+        run.variant.look_at(run.data())
+
+
 def test_an_importance_weighted_objective_is_worth_its_own_bound(data, trainer_of):
     data = data(split=(0.05, 0.9, 0.05))
     one, many = (validated(model(objective=ImportanceWeighted(k)), data, trainer_of) for k in (1, 50))

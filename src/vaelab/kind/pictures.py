@@ -23,7 +23,10 @@ Truth = tuple[Tensor, list[str]]
 
 
 class Pictures(Kind):
-    """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside PCA with as many components.
+    """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside linear codes of the same size.
+
+    Of these `pca` is of the training pictures, `dct` their frequencies of most variance, and `linear` the best that
+    there is of training pictures as they are augmented (`linear.fit_linear_code`).
 
     Where the truth behind the pictures is known, how well the code's dimensions stand for it is measured, too; of
     silhouettes, also their common area and their edges.
@@ -45,7 +48,9 @@ class Pictures(Kind):
         x, size = examined.x, examined.code.shape[1]
 
         def beside() -> dict[str, float]:
-            return picture_baselines(x, data.batch("train", BASELINE_ITEMS).x, size)
+            # What is told of PCA is of training pictures as they are; of the others, as they are augmented.
+            codes = {"dct": data.linear_code(size, correlated=False), "linear": data.linear_code(size)}
+            return picture_baselines(x, data.batch("train", BASELINE_ITEMS).x, size, codes)
 
         return picture_measures(x, examined.reconstruction) | data.once(("image", len(x), size), beside)
 

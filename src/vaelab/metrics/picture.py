@@ -1,8 +1,11 @@
 """How near a reconstructed picture is to its original, and how sharp."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from vaelab.linear import LinearCode
 from vaelab.metrics.baseline import mean_reconstruction, pca_reconstruction
 from vaelab.metrics.shape import are_silhouettes, shape_measures
 
@@ -83,14 +86,23 @@ def picture_measures(x: Tensor, reconstruction: Tensor) -> dict[str, float]:
     return told | (shape_measures(x, reconstruction) if are_silhouettes(x) else {})
 
 
-def picture_baselines(x: Tensor, train: Tensor, components: int) -> dict[str, float]:
-    """The same of PCA with as many `components` as the code is wide; of the mean training picture what it has of it."""
-    # Outside [0, 1] there is no picture: clipping can only help PCA.
-    pca = pca_reconstruction(train, x, components).clamp(0, 1)
+def picture_baselines(
+    x: Tensor, train: Tensor, components: int, codes: Mapping[str, LinearCode] | None = None
+) -> dict[str, float]:
+    """The same of PCA with as many `components` as the code is wide, and of further linear codes by their names.
+
+    Of the mean training picture, what it has of it.
+    """
+    restored = {name: code.restore(code.project(x)) for name, code in (codes or {}).items()}
+    restored["pca"] = pca_reconstruction(train, x, components)
     mean = mean_reconstruction(train, x)
     of_mean = {"psnr_db": float(psnr_db(mean, x).mean())} | (shape_measures(x, mean) if are_silhouettes(x) else {})
-    measures = {f"baseline/pca_{name}": value for name, value in picture_measures(x, pca).items()}
-    return measures | {f"baseline/mean_{name}": value for name, value in of_mean.items()}
+    measures = {f"baseline/mean_{name}": value for name, value in of_mean.items()}
+    for code, made in restored.items():
+        # Outside [0, 1] there is no picture: clipping can only help them.
+        told = picture_measures(x, made.clamp(0, 1))
+        measures |= {f"baseline/{code}_{name}": value for name, value in told.items()}
+    return measures
 
 
 def _laplacian_variance(x: Tensor) -> Tensor:
