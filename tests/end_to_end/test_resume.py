@@ -408,6 +408,32 @@ def test_a_damaged_checkpoint_is_told_in_one_line_with_the_remedy_that_helps(vae
     same(numbers(run), numbers(finished))
 
 
+def entry_of(checkpoint, callback):
+    return next(state for name, state in checkpoint["callbacks"].items() if callback in name)
+
+
+DAMAGES = {
+    "exp_avg_sq is not shaped": lambda entry: entry["optimizer_states"][0]["state"][1].update(exp_avg_sq=2**31),
+    "exp_avg is not shaped": lambda entry: entry["optimizer_states"][0]["state"][1].update(exp_avg=torch.zeros(3)),
+    "step is no number": lambda entry: entry["optimizer_states"][0]["state"][0].update(step=[1, 2]),
+    "the best score is no number": lambda entry: entry_of(entry, "Checkpoints").update(best=[1, 2, 3]),
+    "the time that training took": lambda entry: entry_of(entry, "Timer")["time_elapsed"].update(train=[2**40]),
+    "what was logged last": lambda entry: entry["recent"].update(latest="1e3"),
+    "what was logged": lambda entry: entry["recent"].update(latest={"train/loss": "1e3"}),
+}
+
+
+@pytest.mark.parametrize("told", DAMAGES)
+def test_what_training_counts_with_is_checked_before_the_first_step(vaelab, finished, tmp_path, told):
+    run = shutil.copytree(finished, tmp_path / "run")
+    last = run / "checkpoints" / "last.ckpt"
+    entry = torch.load(last, weights_only=True)
+    DAMAGES[told](entry)
+    torch.save(entry, last)
+    complaint = vaelab.train(f"resume={run}", "trainer.max_epochs=2", figures=False).complaint
+    assert told in complaint and "take it away" in complaint
+
+
 def test_resume_takes_another_accelerator_whole_and_then_its_settings(vaelab, finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     changed = ["accelerator.precision=bf16-mixed", "accelerator=cpu"]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -22,6 +22,8 @@ from vaelab.run.checkpoint import KEY
 
 # As `storage_options` of a checkpoint: keep it in memory for now.
 HOLD = "hold"
+# Of torch's optimizers, what has a number for each of a weight.
+MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"}
 
 
 class Checkpoints(Checkpoint):
@@ -50,7 +52,7 @@ class Checkpoints(Checkpoint):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
+        self.best = None if state_dict["best"] is None else _number(state_dict["best"], "the best score")
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put in what `load_run` needs."""
@@ -60,6 +62,7 @@ class Checkpoints(Checkpoint):
         """Go on behind the batches that were drawn, and let Ctrl-C take SIGTERM's way; handlers are put back."""
         self.began, self.spent, self.latest = time.monotonic(), 0.0, 0.0
         self._reposition(trainer)
+        check_restored(trainer)
         self.has_begun = True
         graceful = signal.getsignal(signal.SIGTERM)
 
@@ -134,6 +137,31 @@ class Checkpoints(Checkpoint):
         files = trainer.strategy.checkpoint_io
         assert isinstance(files, WholeFiles)
         return files
+
+
+def check_restored(trainer: L.Trainer) -> None:
+    """Check that what a checkpoint put back is what training will count with: it may be damaged.
+
+    Raises:
+        TypeError: naming what is none.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):
+            _number(callback.time_elapsed("train"), "the time that training took")
+    for optimizer in trainer.optimizers:
+        for weight, state in optimizer.state.items():
+            for name in MOMENTS & state.keys():
+                moment = state[name]
+                if not isinstance(moment, torch.Tensor) or moment.shape != weight.shape:
+                    raise TypeError(f"the optimizer's {name} is not shaped as its weights are")
+            if not isinstance(state.get("step", 0.0), torch.Tensor | float | int):
+                raise TypeError("the optimizer's step is no number")
+
+
+def _number(value: Any, name: str) -> float:
+    if not isinstance(value, float | int):
+        raise TypeError(f"{name} is no number")
+    return value
 
 
 class WholeFiles(TorchCheckpointIO):

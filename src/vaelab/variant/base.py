@@ -418,7 +418,10 @@ class Method(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         terms = checkpoint["recent"]["terms"]
         self.recent = {name: [torch.tensor(value, device=self.device) for value in terms[name]] for name in terms}
-        self.latest = checkpoint["recent"]["latest"]
+        latest = checkpoint["recent"]["latest"]
+        if not isinstance(latest, dict) or not all(isinstance(value, float) for value in latest.values()):
+            raise TypeError("what was logged last is no dict of numbers")
+        self.latest = latest
 
     def check_finite(self, named: dict[str, float], largest: float = math.inf) -> None:
         """Raise `DivergedError`, naming the remedy, where a number is none, or not below `largest`."""
