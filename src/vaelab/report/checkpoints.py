@@ -52,7 +52,9 @@ class Checkpoints(Checkpoint):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = None if state_dict["best"] is None else _number(state_dict["best"], "the best score")
+        if not isinstance(state_dict["best"], float | int | None):
+            raise TypeError("the best score is no number")
+        self.best = state_dict["best"]
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put in what `load_run` needs."""
@@ -147,21 +149,13 @@ def check_restored(trainer: L.Trainer) -> None:
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):
-            _number(callback.time_elapsed("train"), "the time that training took")
+            callback.time_elapsed("train")
     for optimizer in trainer.optimizers:
         for weight, state in optimizer.state.items():
             for name in MOMENTS & state.keys():
                 moment = state[name]
                 if not isinstance(moment, torch.Tensor) or moment.shape != weight.shape:
                     raise TypeError(f"the optimizer's {name} is not shaped as its weights are")
-            if not isinstance(state.get("step", 0.0), torch.Tensor | float | int):
-                raise TypeError("the optimizer's step is no number")
-
-
-def _number(value: Any, name: str) -> float:
-    if not isinstance(value, float | int):
-        raise TypeError(f"{name} is no number")
-    return value
 
 
 class WholeFiles(TorchCheckpointIO):
