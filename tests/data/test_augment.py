@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vaelab.data.augment import Augmentation, jittered, moved, rotated
+from vaelab.data.items import Items
 from vaelab.errors import UserError
 
 
@@ -35,7 +36,7 @@ def test_pictures_move_as_they_would_from_a_mirrored_frame():
     steps = torch.tensor([[0, 0], [3, -3], [-2, 1], [1, 3]])
     for k, (down, right) in enumerate(steps.tolist()):
         expected = framed[k, :, 3 + down : 12 + down, 3 + right : 15 + right]
-        assert torch.equal(moved(x, steps)[k], expected)
+        assert torch.equal(moved(moved(x, steps[:, 0], -2), steps[:, 1], -1)[k], expected)
 
 
 def test_moves_are_uniform_up_to_the_limit():
@@ -96,6 +97,7 @@ def test_greys_stay_greys():
     [
         ({"crop": -1}, "dataset.crop must be at least 0 pixels, not -1"),
         ({"rotate": 200.0}, "dataset.rotate must lie between 0 and 180 degrees, not 200"),
+        ({"shift": 1.0}, r"dataset.shift must be a share in \[0, 1\), not 1"),
         ({"jitter": 1.0}, r"dataset.jitter must be a share in \[0, 1\), not 1"),
     ],
 )
@@ -104,7 +106,26 @@ def test_a_change_that_makes_no_sense_is_refused(settings, words):
         Augmentation(**settings)
 
 
-def test_pictures_smaller_than_their_move_are_refused():
+def test_signals_and_spectrograms_move_in_time_alone():
+    x = torch.randn(300, 1, 6, 40)
+    made = changed(x, shift=0.1)
+    framed = torch.nn.functional.pad(x.flatten(1, 2), [4, 4], mode="reflect").unflatten(1, (1, 6))
+    steps = [next(s for s in range(9) if torch.equal(a, b[..., s : s + 40])) for a, b in zip(made, framed, strict=True)]
+    assert set(steps) == set(range(9))
+    assert changed(torch.randn(5, 2, 40), shift=0.5).shape == (5, 2, 40)
+
+
+def items(kind, *shape, clean=False):
+    x = torch.zeros(9, *shape)
+    return Items(kind, x, x if clean else None)
+
+
+def test_what_cannot_be_changed_so_is_refused():
     with pytest.raises(UserError, match=r"^dataset.crop=9 moves pictures of 9×12 out of sight: give less$"):
-        Augmentation(crop=9).check((3, 9, 12), "picture")
-    Augmentation(crop=8).check((3, 9, 12), "picture")
+        Augmentation(crop=9).check(items("picture", 3, 9, 12))
+    with pytest.raises(UserError, match=r"^dataset.shift moves signals and sound; these are pictures: leave it out$"):
+        Augmentation(shift=0.1).check(items("picture", 3, 9, 12))
+    with pytest.raises(UserError, match=r"^dataset.shift would part traces from their clean partners: leave it out$"):
+        Augmentation(shift=0.1).check(items("trace", 1, 30, clean=True))
+    Augmentation(crop=8).check(items("picture", 3, 9, 12))
+    Augmentation(shift=0.1).check(items("sound", 1, 30))

@@ -1,6 +1,7 @@
 """A linear code of principal components, and residual nets that refine what goes into it and what comes out."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,20 +33,20 @@ class PCAResNet(Architecture):
     Attributes:
         width: channels of the nets.
         blocks: residual blocks of each.
-        patch: side of the patches that are refined as one; None: such that 16 lie along the shortest side of a picture,
-            128 along a signal.
+        patch: side of the patches that are refined as one, or one for each axis; None: such that 16 lie along the
+            shortest side of a picture, 128 along a signal.
     """
 
     width: int = 64
     blocks: int = 3
-    patch: int | None = None
+    patch: int | list[int] | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1:
             raise UserError(f"architecture.width must be at least 1, not {self.width}")
         if not 0 <= self.blocks <= MOST_BLOCKS:
             raise UserError(f"architecture.blocks must lie between 0 and {MOST_BLOCKS}, not {self.blocks}")
-        if self.patch is not None and self.patch < 1:
+        if self.patch is not None and (not (given := self._given()) or min(given) < 1):
             raise UserError(f"architecture.patch must be at least 1, not {self.patch}")
 
     @override
@@ -66,10 +67,9 @@ class PCAResNet(Architecture):
         return UNet([self.width], first, [], [], [], nn.Sequential(*others))
 
     def _refine(self, shape: Shape) -> nn.Sequential:
-        rank, size = len(shape) - 1, shape[1:]
-        patch = self.patch or max(min(size) // POSITIONS[rank], 1)
-        conv = (nn.Conv1d, nn.Conv2d)[rank - 1]
-        channels = shape[0] * patch**rank
+        size, patch = shape[1:], self._patch(shape)
+        conv = (nn.Conv1d, nn.Conv2d)[len(size) - 1]
+        channels = shape[0] * math.prod(patch)
         last = conv(self.width, channels, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
@@ -81,6 +81,19 @@ class PCAResNet(Architecture):
             last,
             _Whole(patch, size),
         )
+
+    def _patch(self, shape: Shape) -> list[int]:
+        """The patch's side along each axis."""
+        rank = len(shape) - 1
+        if self.patch is None:
+            return [max(min(shape[1:]) // POSITIONS[rank], 1)] * rank
+        given = self._given()
+        if len(given) not in (1, rank):
+            raise UserError(f"architecture.patch={self.patch} has not one number for each of {rank} axes")
+        return given * rank if len(given) == 1 else given
+
+    def _given(self) -> list[int]:
+        return [self.patch] if isinstance(self.patch, int) else list(self.patch or [])
 
     def _check(self, shape: Shape) -> None:
         if len(shape) - 1 not in POSITIONS:
@@ -154,28 +167,29 @@ class Restoration(_Linear):
 class _Patches(nn.Module):
     """`(batch, channels, *size)` → one position for each patch, edges repeated where they do not fill one."""
 
-    def __init__(self, patch: int) -> None:
+    def __init__(self, patch: Sequence[int]) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch = tuple(patch)
 
     def forward(self, x: Tensor) -> Tensor:
-        missing = [end for side in reversed(x.shape[2:]) for end in (0, -side % self.patch)]
+        sides = zip(reversed(x.shape[2:]), reversed(self.patch), strict=True)
+        missing = [end for side, patch in sides for end in (0, -side % patch)]
         x = F.pad(x, missing, mode="replicate") if any(missing) else x
-        for axis in range(2, x.ndim):
-            x = x.unflatten(axis, (-1, self.patch)).movedim(axis + 1, 2).flatten(1, 2)
+        for axis, patch in enumerate(self.patch, start=2):
+            x = x.unflatten(axis, (-1, patch)).movedim(axis + 1, 2).flatten(1, 2)
         return x
 
 
 class _Whole(nn.Module):
     """What undoes `_Patches`: `(batch, channels, *size)`."""
 
-    def __init__(self, patch: int, size: Shape) -> None:
+    def __init__(self, patch: Sequence[int], size: Shape) -> None:
         super().__init__()
-        self.patch, self.size = patch, tuple(size)
+        self.patch, self.size = tuple(patch), tuple(size)
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis in range(x.ndim - 1, 1, -1):
-            x = x.unflatten(1, (-1, self.patch)).movedim(2, axis + 1).flatten(axis, axis + 1)
+        for axis, patch in reversed(list(enumerate(self.patch, start=2))):
+            x = x.unflatten(1, (-1, patch)).movedim(2, axis + 1).flatten(axis, axis + 1)
         for axis, side in enumerate(self.size, start=2):
             x = x.narrow(axis, 0, side)
         return x

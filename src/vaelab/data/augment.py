@@ -1,4 +1,4 @@
-"""Training pictures in many forms: what is done to each, anew in every epoch."""
+"""Training items in many forms: what is done to each, anew in every epoch."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vaelab.data.items import Items
 from vaelab.errors import UserError
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -13,19 +14,21 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changes of pictures, drawn for each of a batch.
+    """Changes of pictures (the first four), and of sound and signals (`shift`), drawn for each of a batch.
 
     Attributes:
         flip: mirror half of them left to right.
         crop: pixels that they move at most, up or down and left or right; edges are mirrored.
         rotate: degrees that they turn at most, either way; edges are mirrored.
         jitter: share by which brightness, contrast and saturation grow or shrink at most.
+        shift: share of an item's length that it moves in time at most, either way; ends are mirrored.
     """
 
     flip: bool = False
     crop: int = 0
     rotate: float = 0.0
     jitter: float = 0.0
+    shift: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a setting that makes no sense."""
@@ -35,44 +38,55 @@ class Augmentation:
             raise UserError(f"dataset.rotate must lie between 0 and 180 degrees, not {self.rotate}")
         if not 0 <= self.jitter < 1:
             raise UserError(f"dataset.jitter must be a share in [0, 1), not {self.jitter}")
+        if not 0 <= self.shift < 1:
+            raise UserError(f"dataset.shift must be a share in [0, 1), not {self.shift}")
 
     def __bool__(self) -> bool:
         return self != Augmentation()
 
-    def check(self, shape: tuple[int, ...], kind: str) -> None:
-        """Refuse items of a shape, and a kind of signal, that cannot be changed so.
+    def check(self, items: Items) -> None:
+        """Refuse items that cannot be changed so.
 
         Raises:
             UserError: naming the setting.
         """
-        asked = [name for name, value in vars(self).items() if value]
-        if asked and len(shape) != 3:
-            raise UserError(f"dataset.{asked[0]} changes pictures; these are {kind}s: leave it out")
-        if asked and self.crop >= min(shape[1:]):
-            raise UserError(f"dataset.crop={self.crop} moves pictures of {shape[1]}×{shape[2]} out of sight: give less")
+        asked = {name: getattr(self, name) for name in vars(self) if getattr(self, name)}
+        size, kind = items.raw.shape[2:], items.kind
+        for name in asked:
+            if (name == "shift") != (len(size) == 1):
+                changes = "moves signals and sound" if name == "shift" else "changes pictures"
+                raise UserError(f"dataset.{name} {changes}; these are {kind}s: leave it out")
+        if asked and items.clean is not None:
+            raise UserError(f"dataset.{next(iter(asked))} would part {kind}s from their clean partners: leave it out")
+        if self.crop >= min(size):
+            raise UserError(f"dataset.crop={self.crop} moves pictures of {size[0]}×{size[1]} out of sight: give less")
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """New pictures of pictures `(batch, channels, height, width)` in [0, 1]; the same for the same generator."""
+        """New items of encoded ones `(batch, channels, *size)`, pictures in [0, 1]; the same for the same generator."""
         draw = lambda *size: torch.rand(len(x), *size, generator=generator, device=x.device)  # noqa: E731
         if self.flip:
             x = torch.where(draw()[:, None, None, None] < 0.5, x.flip(-1), x)
         if self.rotate:
             x = rotated(x, torch.deg2rad(self.rotate * (2 * draw() - 1)))
         if self.crop:
-            x = moved(x, ((2 * self.crop + 1) * draw(2)).long() - self.crop)
+            pixels = ((2 * self.crop + 1) * draw(2)).long() - self.crop
+            x = moved(moved(x, pixels[:, 0], -2), pixels[:, 1], -1)
         if self.jitter:
             x = jittered(x, 1 + self.jitter * (2 * draw(3) - 1))
+        if self.shift:
+            most = round(self.shift * x.shape[-1])
+            x = moved(x, ((2 * most + 1) * draw()).long() - most, -1)
         return x
 
 
-def moved(x: Tensor, pixels: Tensor) -> Tensor:
-    """Pictures `(batch, channels, height, width)` moved up and left by `pixels` `(batch, 2)`, mirrored at the edges."""
-    for axis in (0, 1):
-        last = x.shape[2 + axis] - 1
-        place = torch.arange(last + 1, device=x.device) + pixels[:, axis, None]
-        mirrored = last - (last - place.abs()).abs()
-        x = x.take_along_dim(mirrored.view(len(x), 1, *((-1, 1), (1, -1))[axis]), 2 + axis)
-    return x
+def moved(x: Tensor, steps: Tensor, axis: int) -> Tensor:
+    """Items moved along an axis, towards its beginning, by `steps` `(batch,)`; mirrored at both ends."""
+    last = x.shape[axis] - 1
+    place = torch.arange(last + 1, device=x.device) + steps[:, None]
+    mirrored = last - (last - place.abs()).abs()
+    shape = [1] * x.ndim
+    shape[0], shape[axis] = mirrored.shape
+    return x.take_along_dim(mirrored.view(shape), axis)
 
 
 def rotated(x: Tensor, angle: Tensor) -> Tensor:

@@ -88,6 +88,7 @@ class DataModule(L.LightningDataModule):
         crop: int = 0,
         rotate: float = 0.0,
         jitter: float = 0.0,
+        shift: float = 0.0,
         keep: Sequence[str | int] | None = None,
     ) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class DataModule(L.LightningDataModule):
             raise UserError(f"dataset.batch_size must be at least 1, not {batch_size}")
         self.source, self.codec, self.batch_size = source, codec, batch_size
         self.fractions, self.keep, self.seed, self.fitted = split, keep, seed, fitted
-        self.augmentation = Augmentation(flip, crop, rotate, jitter)
+        self.augmentation = Augmentation(flip, crop, rotate, jitter, shift)
         self.items: Items
         self.index: dict[str, Tensor] = {}
         self.stores: dict[str, Store] = {}
@@ -106,7 +107,7 @@ class DataModule(L.LightningDataModule):
         if not self.stores:
             self.items = self.source.load()
             check_items(self.items, type(self.source).__name__)
-            self.augmentation.check(tuple(self.items.raw.shape[1:]), self.items.kind)
+            self.augmentation.check(self.items)
             index = split_items(self.items, self.fractions, self.seed)
             self.items.notes += split_notes(self.items, index)
             self.index = self._kept(index)
