@@ -227,7 +227,7 @@ def as_a_table(rng: Rng, folder: Path, ready: Path) -> Input:
     raw = folder / "MNIST" / "raw"
     words, _ = pick(rng, (damaged_any, header, of_a_type, promises, repacked))(rng, raw, ready)
     file = next(raw.glob(f"{NAMES['test pictures']}*"))
-    words_of = ["experiment=images", f"dataset={TABLE}", "architecture.widths=[4,8]", "latent.dim=2"]
+    words_of = ["experiment=images", f"dataset={TABLE}", "architecture.width=4", "latent.dim=2"]
     settings: dict[str, Any] = {"file": str(file)}
     if rng.random() < 0.5:
         settings["label"] = str(next(raw.glob(f"{NAMES['test labels']}*")))
@@ -245,7 +245,7 @@ def warm() -> None:
     """Compose what every input needs."""
     _doors.composed(*MNIST)
     if _doors.offers("dataset", TABLE):
-        _doors.composed("experiment=images", f"dataset={TABLE}", "architecture.widths=[4,8]", "latent.dim=2")
+        _doors.composed("experiment=images", f"dataset={TABLE}", "architecture.width=4", "latent.dim=2")
 
 
 KIND = Kind(make, _doors.READERS, warm, prepare)

@@ -44,7 +44,7 @@ EXPERIMENTS = {
         "experiment=images",
         "dataset.root=FILES/pictures",
         "dataset.size=16",
-        "architecture.widths=[4,8]",
+        "architecture.width=4",
         "latent.dim=2",
     ],
     "audio": [

@@ -23,7 +23,7 @@ from fuzzing import _doors
 from fuzzing._bytes import cut, damaged, flipped, packed_zeros, with_head
 from fuzzing._kind import Input, Kind, Reading, Rng, pick
 
-IMAGES = ["experiment=images", "dataset.size=16", "dataset.channels=3", "architecture.widths=[4,8]", "latent.dim=2"]
+IMAGES = ["experiment=images", "dataset.size=16", "dataset.channels=3", "architecture.width=4", "latent.dim=2"]
 FORMATS = {
     **{".png": "PNG", ".bmp": "BMP", ".gif": "GIF", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"},
     **{".webp": "WEBP", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".avif": "AVIF"},

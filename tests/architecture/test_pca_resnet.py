@@ -1,10 +1,8 @@
-import math
-
 import pytest
 import torch
 
 from vaelab.architecture.base import BeginsLinear
-from vaelab.architecture.pca_resnet import PCAResNet, _Patches, _Whole
+from vaelab.architecture.pca_resnet import PCAResNet, _Filled
 from vaelab.errors import UserError
 from vaelab.linear import fit_linear_code
 
@@ -81,21 +79,15 @@ def test_training_changes_both_nets_and_leaves_the_directions():
     assert not torch.equal(after["refine.0.1.weight"], before["refine.0.1.weight"])
 
 
-@pytest.mark.parametrize(
-    ("shape", "patch"),
-    [((1, 50), [1]), ((2, 33), [5]), ((3, 12, 10), [2, 2]), ((1, 33, 18), [5, 4]), ((1, 4, 4), [5, 1])],
-)
-def test_patches_of_any_size_are_put_together_again(shape, patch):
-    x = torch.randn(2, *shape)
-    cut = _Patches(patch)(x)
-    assert cut.shape[1] == shape[0] * math.prod(patch)
-    assert cut.shape[2:] == tuple(-(-side // part) for side, part in zip(shape[1:], patch, strict=True))
-    assert torch.equal(_Whole(patch, shape[1:])(cut), x)
-
-
-def test_a_patch_holds_neighbours():
-    x = torch.arange(16.0).view(1, 1, 4, 4)
-    assert set(_Patches([2, 2])(x)[0, :, 0, 0].tolist()) == {0, 1, 4, 5}
+@torch.no_grad()
+def test_patches_overlap():
+    first, last, cut = (PCAResNet(width=8, blocks=0, patch=4).decoder((1, 16, 16), 3).refine[k] for k in (0, -2, -1))
+    last.weight.normal_()
+    x = torch.randn(1, 1, 16, 16)
+    y = x.clone()
+    y[0, 0, 8, 8] += 1
+    changed = (cut(last(first(x))) != cut(last(first(y))))[0, 0]
+    assert changed[2:14, 2:14].all() and not changed[:2].any() and not changed[14:].any()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +104,7 @@ def test_a_patch_holds_neighbours():
 )
 def test_patches_leave_enough_positions_to_refine_unless_they_are_given(sides, given, patch):
     net = PCAResNet(width=8, patch=given).decoder((1, *sides), 4)
-    assert [part.patch for part in net.modules() if isinstance(part, _Patches)] == [patch]
+    assert [part.patch for part in net.modules() if isinstance(part, _Filled)] == [patch]
 
 
 @pytest.mark.parametrize("setting", [{"width": 0}, {"blocks": -1}, {"patch": 0}, {"patch": []}, {"patch": [2, 0]}])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -68,18 +69,21 @@ class PCAResNet(Architecture):
 
     def _refine(self, shape: Shape) -> nn.Sequential:
         size, patch = shape[1:], self._patch(shape)
-        conv = (nn.Conv1d, nn.Conv2d)[len(size) - 1]
-        channels = shape[0] * math.prod(patch)
-        last = conv(self.width, channels, 3, padding=1)
+        # Patches overlap by half of one on either side, so that no seams show.
+        beside = [max(side // 2, 1) for side in patch]
+        kernel = [side + 2 * more for side, more in zip(patch, beside, strict=True)]
+        conv: Any = (nn.Conv1d, nn.Conv2d)[len(size) - 1]
+        grow: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d)[len(size) - 1]
+        last = grow(self.width, shape[0], kernel, patch, beside)
         nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)
         return nn.Sequential(
-            nn.Sequential(_Patches(patch), conv(channels, self.width, 3, padding=1)),
-            *(Block(self.width, conv) for _ in range(self.blocks)),
+            nn.Sequential(_Filled(patch), conv(shape[0], self.width, kernel, patch, beside)),
+            *(Block(self.width, conv, still=False) for _ in range(self.blocks)),
             group_norm(self.width),
             nn.SiLU(),
             last,
-            _Whole(patch, size),
+            _Cut(size),
         )
 
     def _patch(self, shape: Shape) -> list[int]:
@@ -164,32 +168,29 @@ class Restoration(_Linear):
         return self.mean + apart + self.refine(apart)
 
 
-class _Patches(nn.Module):
-    """`(batch, channels, *size)` → one position for each patch, edges repeated where they do not fill one."""
+class _Filled(nn.Module):
+    """Edges repeated until each side is a whole number of patches: `(batch, channels, *size)`."""
 
     def __init__(self, patch: Sequence[int]) -> None:
         super().__init__()
         self.patch = tuple(patch)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         sides = zip(reversed(x.shape[2:]), reversed(self.patch), strict=True)
         missing = [end for side, patch in sides for end in (0, -side % patch)]
-        x = F.pad(x, missing, mode="replicate") if any(missing) else x
-        for axis, patch in enumerate(self.patch, start=2):
-            x = x.unflatten(axis, (-1, patch)).movedim(axis + 1, 2).flatten(1, 2)
-        return x
+        return F.pad(x, missing, mode="replicate") if any(missing) else x
 
 
-class _Whole(nn.Module):
-    """What undoes `_Patches`: `(batch, channels, *size)`."""
+class _Cut(nn.Module):
+    """Back to an item's own size: `(batch, channels, *size)`."""
 
-    def __init__(self, patch: Sequence[int], size: Shape) -> None:
+    def __init__(self, size: Shape) -> None:
         super().__init__()
-        self.patch, self.size = tuple(patch), tuple(size)
+        self.size = tuple(size)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        for axis, patch in reversed(list(enumerate(self.patch, start=2))):
-            x = x.unflatten(1, (-1, patch)).movedim(2, axis + 1).flatten(axis, axis + 1)
         for axis, side in enumerate(self.size, start=2):
             x = x.narrow(axis, 0, side)
         return x

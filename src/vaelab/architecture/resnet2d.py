@@ -101,13 +101,17 @@ class ResNet2d(Architecture):
 
 
 class Block(nn.Module):
-    """Norm, activate, convolve, twice, added to what came in (He et al. 2016, pre-activation)."""
+    """Norm, activate, convolve, twice, added to what came in (He et al. 2016, pre-activation).
 
-    def __init__(self, width: int, conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv2d) -> None:
+    A `still` one adds nothing before the first step.
+    """
+
+    def __init__(self, width: int, conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv2d, *, still: bool = True) -> None:
         super().__init__()
         layers = (layer for _ in range(2) for layer in (group_norm(width), nn.SiLU(), conv(width, width, 3, padding=1)))
         self.body = nn.Sequential(*layers)
-        nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
+        if still:
+            nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
 
     @override
     def forward(self, x: Tensor) -> Tensor:
