@@ -12,7 +12,7 @@ from evidence._claims import Claim, Range, at_least, at_most
 
 def claims(bench: Bench) -> list[Claim]:
     """Distances of the samples, then the paths, then what the codes tell of the known factors."""
-    case = bench.case("experiment=channel", *bench.pick([], ["trainer.max_epochs=3"]))
+    case = bench.case("experiment=channel", *bench.pick([], ["trainer.max_epochs=5"]))
 
     def row(told: str, measure: str, full: Range, quick: Range, *others: str) -> Claim:
         names = dict(zip(others[::2], others[1::2], strict=True))

@@ -30,6 +30,18 @@ def test_pca_has_as_many_components_as_the_code_has_numbers(tiny):
     assert scores[1] > scores[0] + 2
 
 
+def test_linear_codes_of_augmented_pictures_stand_beside_pca(tiny):
+    run = tiny("digits", "+dataset.crop=1", "latent.dim=12")
+    found = run.variant.examine(run.data().loader("test", 60))
+    measures = judge.measures(run.variant, found, run.data())
+    linear = {name: measures[f"baseline/{name}_psnr_db"] for name in ("pca", "linear", "dct")}
+    # The pictures that are judged do not move, and PCA knows where they lie; frequencies know nothing of them.
+    assert linear["pca"] > linear["linear"] > linear["dct"] > measures["baseline/mean_psnr_db"]
+    still = tiny("digits", "latent.dim=12")
+    again = judge.measures(still.variant, still.variant.examine(still.data().loader("test", 60)), still.data())
+    assert again["baseline/linear_psnr_db"] == pytest.approx(again["baseline/pca_psnr_db"], abs=0.2)
+
+
 def test_the_baselines_never_see_the_pictures_that_they_are_held_against(examined, tiny):
     variant, found, data = examined
     spoilt = tiny("digits").data()

@@ -23,7 +23,10 @@ FINEST = 128  # pixels of a spectrogram's side: more would be lost on a sheet of
 
 
 class Sounds(Kind):
-    """Sound, judged by spectral distances beside PCA, the mean spectrum and the ceiling of perfect magnitudes."""
+    """Sound, judged by spectral distances beside linear codes, the mean spectrum and the ceiling of perfect magnitudes.
+
+    Of these `pca` is of the training items, and `linear` the best that there is of them as they are augmented.
+    """
 
     name: ClassVar[str] = "sounds"
     what: ClassVar[str] = "sound"
@@ -62,16 +65,20 @@ class Sounds(Kind):
     def measures(self, examined: Examined, data: DataModule) -> dict[str, float]:
         original, size = self.decibels(examined.x, examined.level), examined.code.shape[1]
         key = ("audio", len(original), size)
-        beside = data.once(key, lambda: self._baselines(original, examined.item, size, data))
+        beside = data.once(key, lambda: self._baselines(examined, original, size, data))
         return self.quick_measures(examined, data) | beside
 
-    def _baselines(self, original: Tensor, item: Tensor, size: int, data: DataModule) -> dict[str, float]:
-        from vaelab.metrics.audio import audio_baselines, griffin_lim_ceiling
+    def _baselines(self, examined: Examined, original: Tensor, size: int, data: DataModule) -> dict[str, float]:
+        from vaelab.metrics.audio import audio_baselines, audio_measures, griffin_lim_ceiling
 
         seen = data.batch("train", BASELINE_ITEMS)
         train = self.decibels(seen.x, seen.level)
-        ceiling = griffin_lim_ceiling(data.items.raw[item], self.spectrogram.n_fft, self.spectrogram.hop_length)
-        return audio_baselines(original, train, size) | ceiling
+        raw = data.items.raw[examined.item]
+        ceiling = griffin_lim_ceiling(raw, self.spectrogram.n_fft, self.spectrogram.hop_length)
+        code = data.linear_code(size)
+        restored = self.decibels(code.restore(code.project(examined.x)), examined.level)
+        linear = audio_measures(original, restored, "baseline/linear_")
+        return audio_baselines(original, train, size) | linear | ceiling
 
     @override
     def fill_measures(self, filled: Tensor, true: Tensor, hidden: Tensor) -> dict[str, float]:
