@@ -3,7 +3,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from vaelab.linear import fit_linear_code
+from vaelab.linear import fit_linear_code, principal_components
 
 DIGITS = torch.tensor(load_digits().images / 16, dtype=torch.float32)[:, None]
 
@@ -68,3 +68,12 @@ def test_without_correlations_it_is_the_frequencies_of_most_variance():
 def test_the_size_is_at_most_that_of_an_item():
     assert fitted(smooth(30, 1, 6), 40).directions.shape == (6, 1, 6)
     assert float(fitted(smooth(30, 1, 6), 40).rest) == pytest.approx(0, abs=1e-6)
+
+
+def test_principal_components_are_those_of_pca():
+    pca = PCA(10).fit(DIGITS.flatten(1).numpy())
+    code = principal_components(DIGITS, 10, seed=0)
+    assert code.variances == pytest.approx(pca.explained_variance_, rel=1e-3)
+    made = torch.tensor(pca.inverse_transform(pca.transform(DIGITS.flatten(1).numpy()))).view_as(DIGITS)
+    assert torch.allclose(code.restore(code.project(DIGITS)), made, atol=1e-4)
+    assert principal_components(DIGITS[:4], 10, seed=0).directions.shape == (4, 1, 8, 8)

@@ -6,8 +6,8 @@ The class is told from codes of test items by a logistic regression; `majority` 
 galaxy is told by a random forest; a position angle is the mean of two R², of its double's cosine and sine. Eight frames
 lead from one galaxy to another: the shortest step, by the mean one, is 0 where two frames are the same.
 
-In five minutes of one thread a plain convolutional net learns how a galaxy lies and what colour it has, and hardly its
-arms: of these PCA knows more, and with them of the class.
+The net begins at the best linear code of fifty numbers. Five minutes of one thread bring back arms that it does not
+have; what the codes tell of a galaxy stays near what PCA's do.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FRAMES = ["task=interpolate", "task.n=8"]
 
 
 def claims(bench: Bench) -> list[Claim]:
-    """The convolutional net and what its codes tell, then the published one."""
+    """The net that begins at a linear code and what its codes tell, then the published one."""
     case = bench.case("experiment=galaxies", *short(bench))
     net = ["architecture=mlp", "architecture.widths=[500]", *bench.pick(["dataset.size=128"], [])]
     published = bench.case("experiment=galaxies", *net, *short(bench))
-    rows = pictures(case, "", at_least(bench.pick(25.8, 15)))
+    rows = pictures(case, "", at_least(bench.pick(27.2, 15)))
     rows += told(bench, case)
     rows += pictures(published, "49152-500-50: ", None)
     return [*rows, *told(bench, published, "49152-500-50: ")[:1]]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.seeding import short_seed
+
 # Of the frequencies of an item so many for each number of its code may take part, and no fewer than `LEAST`.
 CANDIDATES, LEAST = 8, 1024
 
@@ -63,6 +65,22 @@ def fit_linear_code(batches: Callable[[], Iterable[Tensor]], size: int, correlat
     return LinearCode(
         _restored(mean.float()[None], shape)[0], _restored(directions, shape), variances[:size].float(), rest.float()
     )
+
+
+def principal_components(x: Tensor, size: int, seed: int) -> LinearCode:
+    """PCA of items `(items, *shape)` as they are, scikit-learn's; `seed` is that of its solver.
+
+    Of few items whose neighbouring numbers are alike it knows too much; of spectrograms, with their narrow lines, more
+    than their frequencies tell.
+    """
+    from sklearn.decomposition import PCA
+
+    rows = x.flatten(1).numpy()
+    pca = PCA(min(size, *rows.shape), random_state=short_seed("solver", seed)).fit(rows)
+    directions = torch.from_numpy(pca.components_).unflatten(1, x.shape[1:])
+    variances = torch.from_numpy(pca.explained_variance_)
+    rest = torch.tensor(pca.noise_variance_, dtype=variances.dtype)
+    return LinearCode(torch.from_numpy(pca.mean_).view(x.shape[1:]), directions, variances, rest)
 
 
 def _moments(batches: Callable[[], Iterable[Tensor]]) -> tuple[torch.Size, Tensor, Tensor]:

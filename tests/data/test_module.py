@@ -9,6 +9,7 @@ from vaelab.codec.trace import TraceCodec
 from vaelab.data.items import Items
 from vaelab.data.module import DataModule
 from vaelab.errors import UserError
+from vaelab.linear import fit_linear_code, principal_components
 
 N = 40
 
@@ -151,6 +152,25 @@ def test_a_linear_code_is_fitted_on_what_training_serves(module):
     assert {row.numpy().tobytes() for row in first} <= {row.numpy().tobytes() for row in many}
     code = data.linear_code(3)
     assert code.directions.shape == (3, *seen.shape[1:]) and data.linear_code(3) is code
+
+
+@pytest.mark.parametrize("lined", [False, True])
+def test_of_two_linear_codes_the_one_that_restores_validation_items_better_is_taken(module, lined):
+    """Few smooth signals are told by their frequencies, signals of single bright lines by PCA."""
+    chance = torch.Generator().manual_seed(0)
+    if lined:
+        x = torch.zeros(300, 1, 1600)
+        x[:, 0, [3, 500, 777, 1203]] = torch.rand(300, 4, generator=chance)
+    else:
+        x = torch.randn(300, 1, 1600, generator=chance).cumsum(2) / 40
+    data, _ = module(Items("signal", x), split=(0.4, 0.3, 0.3))
+    seen, held = data.batch("train").target, data.batch("val").target
+    codes = principal_components(seen, 4 if lined else 60, 0), fit_linear_code(lambda: [seen], 4 if lined else 60)
+    errors = [float((code.restore(code.project(held)) - held).square().mean()) for code in codes]
+    assert (errors[0] < errors[1]) == lined
+    best = data.linear_code(4 if lined else 60)
+    found = float((best.restore(best.project(held)) - held).square().mean())
+    assert found == pytest.approx(min(errors), rel=1e-3, abs=1e-9)
 
 
 def test_of_noisy_items_the_clean_ones_have_the_linear_code(module):

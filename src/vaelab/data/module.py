@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import Any, TypeVar, cast
 
 import lightning as L
@@ -18,7 +18,7 @@ from vaelab.data.loader import IndexLoader, Store
 from vaelab.data.split import SPLITS, split_items, split_notes
 from vaelab.dataset.base import Source
 from vaelab.errors import UserError
-from vaelab.linear import LinearCode, fit_linear_code
+from vaelab.linear import LinearCode, fit_linear_code, principal_components
 from vaelab.seeding import generator
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ EVALUATION_BATCH = 256
 # What a linear code is fitted on: training items, in several forms if they are augmented, until they are so many, or
 # so many numbers.
 LINEAR_ITEMS, LINEAR_NUMBERS = 2**14, 2**27
+# PCA holds all that it is fitted on in memory, and so sees less.
+PCA_NUMBERS = 2**26
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,23 @@ class DataModule(L.LightningDataModule):
             self._known[key] = make()
         return cast("T", self._known[key])
 
-    def linear_code(self, size: int, correlated: bool = True) -> LinearCode:
-        """The best linear code of `size` numbers of what training items become in the first epochs."""
-        return self.once(("linear", size, correlated), lambda: fit_linear_code(self.augmented, size, correlated))
+    def linear_code(self, size: int) -> LinearCode:
+        """The best linear code of `size` numbers of what training items become in the first epochs.
+
+        Of two ways to find one it is the one that restores validation items better.
+        """
+        return self.once(("linear", size), lambda: self._best_code(size))
+
+    def cosine_code(self, size: int) -> LinearCode:
+        """As `linear_code`, the frequencies of most variance alone."""
+        return self.once(("cosine", size), lambda: fit_linear_code(self.augmented, size, correlated=False))
+
+    def _best_code(self, size: int) -> LinearCode:
+        held = self.batch("val", EVALUATION_BATCH).target
+        some = PCA_NUMBERS // held[0].numel()
+        seen = torch.cat(list(islice(self.augmented(), -(-some // EVALUATION_BATCH))))[:some]
+        codes = (fit_linear_code(self.augmented, size), principal_components(seen, size, self.seed))
+        return min(codes, key=lambda code: float((code.restore(code.project(held)) - held).square().mean()))
 
     def augmented(self) -> Iterator[Tensor]:
         """Encoded training items as the first epochs have them, `(batch, *shape)` each; of a clean partner, that."""

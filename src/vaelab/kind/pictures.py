@@ -26,7 +26,7 @@ class Pictures(Kind):
     """Pictures in [0, 1], judged by PSNR, SSIM and sharpness beside linear codes of the same size.
 
     Of these `pca` is of the training pictures, `dct` their frequencies of most variance, and `linear` the best that
-    there is of training pictures as they are augmented (`linear.fit_linear_code`).
+    there is of training pictures as they are augmented (`DataModule.linear_code`).
 
     Where the truth behind the pictures is known, how well the code's dimensions stand for it is measured, too; of
     silhouettes, also their common area and their edges.
@@ -49,7 +49,7 @@ class Pictures(Kind):
 
         def beside() -> dict[str, float]:
             # What is told of PCA is of training pictures as they are; of the others, as they are augmented.
-            codes = {"dct": data.linear_code(size, correlated=False), "linear": data.linear_code(size)}
+            codes = {"dct": data.cosine_code(size), "linear": data.linear_code(size)}
             return picture_baselines(x, data.batch("train", BASELINE_ITEMS).x, size, codes)
 
         return picture_measures(x, examined.reconstruction) | data.once(("image", len(x), size), beside)
