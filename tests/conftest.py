@@ -28,7 +28,7 @@ TINY = {
     "denoise": ["architecture.widths=[8,8]", "optimizer.warmup_steps=1"],
     "channel": ["dataset.channels=60", "dataset.taps=16", "architecture.widths=[16]", "optimizer.warmup_steps=1"],
     "mixture": ["dataset.points=600", "dataset.split=[0.6,0.1,0.3]", "architecture.widths=[16]"],
-    "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.widths=[4,4]"],
+    "audio": ["dataset.clips=6", "dataset.clip_seconds=1.0", "dataset.chunk_seconds=0.5", "architecture.width=4"],
 }
 
 TINY |= dict.fromkeys(("digits_gan", "digits_acgan"), TINY["digits"])

@@ -49,7 +49,7 @@ EXPERIMENTS = {
     ],
     "audio": [
         *("experiment=audio", "dataset=audio_folder", "dataset.root=FILES/recordings", "dataset.chunk_seconds=0.25"),
-        *("dataset.codec.n_fft=128", "dataset.codec.hop_length=64", "architecture.widths=[4,8]", "latent.dim=2"),
+        *("dataset.codec.n_fft=128", "dataset.codec.hop_length=64", "architecture.width=4", "latent.dim=2"),
     ],
 }
 # Of these a small run is trained, to be sampled from.

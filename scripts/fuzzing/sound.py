@@ -25,7 +25,7 @@ from fuzzing.pictures import no_file
 RATE, SECONDS, CHUNK = 8000, 1.0, 0.25
 AUDIO = [
     *("experiment=audio", "dataset=audio_folder", f"dataset.sample_rate={RATE}", f"dataset.chunk_seconds={CHUNK}"),
-    *("dataset.codec.n_fft=128", "dataset.codec.hop_length=64", "architecture.widths=[4,8]", "latent.dim=2"),
+    *("dataset.codec.n_fft=128", "dataset.codec.hop_length=64", "architecture.width=4", "latent.dim=2"),
 ]
 LOSSLESS = (
     *(("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "PCM_32"), ("wav", "FLOAT"), ("wav", "DOUBLE"), ("flac", "PCM_16")),

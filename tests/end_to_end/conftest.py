@@ -209,7 +209,7 @@ TINY = {
     "audio": [
         *("dataset.clips=30", "dataset.clip_seconds=0.25", "dataset.chunk_seconds=0.25", "dataset.sample_rate=8000"),
         *("dataset.batch_size=8", "dataset.codec.n_fft=128", "dataset.codec.hop_length=64"),
-        *("architecture.widths=[4,8]", "latent.dim=4"),
+        *("architecture.width=4", "latent.dim=4"),
     ],
     "denoise": [
         *("dataset.batch_size=16", "architecture.widths=[4,8]"),

@@ -15,7 +15,7 @@ def test_the_ceiling_is_that_of_the_examined_sounds(tiny, monkeypatch):
 
 
 def test_linear_codes_stand_beside_pca_and_the_mean(tiny):
-    run = tiny("audio", "dataset.clips=20", "dataset.split=[0.6,0.1,0.3]", "+dataset.shift=0.1", "latent.dim=8")
+    run = tiny("audio", "dataset.clips=20", "dataset.split=[0.6,0.1,0.3]", "dataset.shift=0.1", "latent.dim=8")
     examined = run.variant.examine(run.data().loader("test", 20))
     found = judge.measures(run.variant, examined, run.data())
     names = [f"baseline/{code}_log_spectral_distance_db" for code in ("linear", "pca", "mean")]

@@ -2,13 +2,16 @@
 
 import os
 import resource
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from vaelab.report.checkpoints import HOLD, Checkpoints, WholeFiles, second_name
+from vaelab.optimizer.adamw_cosine import adamw_cosine
+from vaelab.report.checkpoints import HOLD, Checkpoints, WholeFiles, check_restored, second_name
 
 
 @pytest.fixture
@@ -166,3 +169,33 @@ def test_an_error_loses_no_epoch_that_was_whole(fitted):
     seen, epochs = fitted(share=0.0, broken=5)
     assert seen == [1, 4]
     assert epochs == {"best": 3, "last": 4}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda optimizer, schedule: None, None),
+        (
+            lambda optimizer, schedule: schedule.base_lrs.__setitem__(0, "0x10"),
+            "schedule has rates that are no numbers",
+        ),
+        (lambda optimizer, schedule: setattr(schedule, "last_epoch", [1]), "schedule has rates that are no numbers"),
+        (lambda optimizer, schedule: optimizer.param_groups[0].update(lr="1e-3"), "learning rate is no number"),
+        (lambda optimizer, schedule: first(optimizer).update(exp_avg=torch.zeros(2)), "exp_avg is not shaped"),
+    ],
+)
+def test_what_was_put_back_is_checked(damage, words):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer, schedule = adamw_cosine([weight], 10)
+    weight.sum().backward()
+    optimizer.step()
+    schedule.step()
+    damage(optimizer, schedule)
+    planned = [SimpleNamespace(scheduler=schedule)]
+    trainer = SimpleNamespace(callbacks=[], optimizers=[optimizer], lr_scheduler_configs=planned)
+    with nullcontext() if words is None else pytest.raises(TypeError, match=words):
+        check_restored(trainer)
+
+
+def first(optimizer):
+    return next(iter(optimizer.state.values()))

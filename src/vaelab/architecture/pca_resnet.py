@@ -16,8 +16,8 @@ from vaelab.architecture.timed import UNet
 from vaelab.errors import UserError
 from vaelab.linear import LinearCode
 
-# So many positions along the shortest side are refined, unless `patch` says otherwise.
-POSITIONS = {1: 128, 2: 16}
+# Into about so many patches signals and pictures are parted, unless `patch` says otherwise.
+PATCHES = {1: 128, 2: 256}
 # Along a direction of such a share of the first one's variance there is next to nothing.
 FLAT = 1e-4
 
@@ -34,8 +34,8 @@ class PCAResNet(Architecture):
     Attributes:
         width: channels of the nets.
         blocks: residual blocks of each.
-        patch: side of the patches that are refined as one, or one for each axis; None: such that 16 lie along the
-            shortest side of a picture, 128 along a signal.
+        patch: side of the patches that are refined as one, or one for each axis; None: such that a picture has about
+            16 × 16 of them, and a signal 128.
     """
 
     width: int = 64
@@ -90,7 +90,7 @@ class PCAResNet(Architecture):
         """The patch's side along each axis."""
         rank = len(shape) - 1
         if self.patch is None:
-            return [max(min(shape[1:]) // POSITIONS[rank], 1)] * rank
+            return [max(round((math.prod(shape[1:]) / PATCHES[rank]) ** (1 / rank)), 1)] * rank
         given = self._given()
         if len(given) not in (1, rank):
             raise UserError(f"architecture.patch={self.patch} has not one number for each of {rank} axes")
@@ -100,7 +100,7 @@ class PCAResNet(Architecture):
         return [self.patch] if isinstance(self.patch, int) else list(self.patch or [])
 
     def _check(self, shape: Shape) -> None:
-        if len(shape) - 1 not in POSITIONS:
+        if len(shape) - 1 not in PATCHES:
             raise UserError(f"architecture=pca_resnet cannot take data of shape {tuple(shape)}: use architecture=mlp")
 
 

@@ -150,7 +150,14 @@ def check_restored(trainer: L.Trainer) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):
             callback.time_elapsed("train")
+    for planned in trainer.lr_scheduler_configs:
+        state = planned.scheduler.state_dict()
+        rates = [*state.get("base_lrs", []), *state.get("_last_lr", []), state.get("last_epoch", 0)]
+        if not all(isinstance(rate, float | int | torch.Tensor) for rate in rates):
+            raise TypeError("the learning rates' schedule has rates that are no numbers")
     for optimizer in trainer.optimizers:
+        if not all(isinstance(group["lr"], float | int | torch.Tensor) for group in optimizer.param_groups):
+            raise TypeError("the optimizer's learning rate is no number")
         for weight, state in optimizer.state.items():
             for name in MOMENTS & state.keys():
                 moment = state[name]
