@@ -18,7 +18,7 @@ README = Path(__file__).parents[1] / "README.md"
 DOORS = {"vaelab.train", "vaelab.sample"}
 # From the ground up: what lies on a floor imports from its own and from those below it.
 FLOORS = (
-    {"errors", "seeding", "memory", "config"},
+    {"errors", "seeding", "memory", "config", "linear"},
     {"simulators", "metrics", "figures"},
     {"latent", "likelihood", "beta_schedule", "objective", "architecture", "optimizer"},
     {"data", "codec", "dataset"},

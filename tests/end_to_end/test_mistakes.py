@@ -96,6 +96,8 @@ WORDS = [
         [*DIGITS, "architecture=pca_resnet", "likelihood=bernoulli"],
         ["begins at a linear code of items", "likelihood=learned_gaussian"],
     ),
+    (["experiment=moons", "variant.steps=2147483648"], ["variant.steps must be at most 10,000"]),
+    (["experiment=radio", "architecture.dilations=[0,1]"], ["architecture.dilations must be at least 1"]),
     (["+dataset.crop=1"], ["dataset.crop changes pictures; these are signals"]),
     (["likelihood=bernoulli"], ["likelihood=bernoulli", "likelihood=gaussian"]),
     (["experiment=images"], ["dataset.root", "give dataset.root="]),

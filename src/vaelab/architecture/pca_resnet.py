@@ -64,10 +64,10 @@ class PCAResNet(Architecture):
     def field(self, shape: Shape) -> nn.Module:
         """The residual net alone, which is told of time before its first block."""
         self._check(shape)
-        first, *others = self._refine(shape)
+        first, *others = self._refine(shape, still=False)
         return UNet([self.width], first, [], [], [], nn.Sequential(*others))
 
-    def _refine(self, shape: Shape) -> nn.Sequential:
+    def _refine(self, shape: Shape, still: bool = True) -> nn.Sequential:
         size, patch = shape[1:], self._patch(shape)
         # Patches overlap by half of one on either side, so that no seams show.
         beside = [max(side // 2, 1) for side in patch]
@@ -75,8 +75,9 @@ class PCAResNet(Architecture):
         conv: Any = (nn.Conv1d, nn.Conv2d)[len(size) - 1]
         grow: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d)[len(size) - 1]
         last = grow(self.width, shape[0], kernel, patch, beside)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        if still:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         return nn.Sequential(
             nn.Sequential(_Filled(patch), conv(shape[0], self.width, kernel, patch, beside)),
             *(Block(self.width, conv, still=False) for _ in range(self.blocks)),

@@ -30,6 +30,8 @@ class UNet1d(Architecture):
 
     def __post_init__(self) -> None:
         check_layers(self.widths, self.kernel_size)
+        if not self.dilations or min(self.dilations) < 1:
+            raise UserError(f"architecture.dilations must be at least 1, such as [1,2], not {list(self.dilations)}")
 
     @override
     def own_code(self, shape: Shape) -> int:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A net of x `(batch, *shape)` and times `(batch,)` in [0, 1].
 Field = Callable[[Tensor, Tensor], Tensor]
 
+MOST_STEPS = 10_000  # far beyond where items change any more
+
 
 class Transport(Method):
     """Noise is carried to items in `steps`, and a net tells the way at each time.
@@ -80,6 +82,8 @@ class Transport(Method):
         """Make items in so many steps from now on. Raises `UserError`, naming the setting, if that cannot be."""
         if steps < 1:
             raise UserError(f"{setting} must be at least 1, not {steps}")
+        if steps > MOST_STEPS:
+            raise UserError(f"{setting} must be at most {MOST_STEPS:,}, not {steps:,}: items would take hours")
         self.steps = steps
 
     def scaled(self, x: Tensor) -> Tensor:
