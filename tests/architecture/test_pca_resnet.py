@@ -115,7 +115,7 @@ def test_settings_that_make_no_net_are_refused(setting):
 
 
 def test_patches_that_do_not_fit_the_axes_are_refused():
-    with pytest.raises(UserError, match=r"^architecture.patch=\[2, 2\] has not one number for each of 1 axes$"):
+    with pytest.raises(UserError, match=r"^[^\n]+shape \(1, 30\) in patches of 2 axes: use architecture=pca_resnet$"):
         PCAResNet(patch=[2, 2]).decoder((1, 30), 4)
 
 

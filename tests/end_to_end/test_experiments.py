@@ -159,6 +159,7 @@ NEEDS = {
     "architecture=conv2d": ("digits", ["architecture.widths=[4]"]),
     "architecture=resnet2d": ("digits", ["architecture.widths=[4]"]),
     "architecture=lstm": ("sine", ["architecture.width=4"]),
+    "architecture=pca_resnet_sound": ("audio", ["architecture.width=4"]),
     "architecture=unet1d": ("radio", ["architecture.widths=[4,8]", "architecture.kernel_size=3"]),
     "architecture=unet1d_extremes": ("radio", ["architecture.widths=[4,8]", "architecture.kernel_size=3"]),
 }

@@ -93,16 +93,18 @@ class PCAResNet(Architecture):
         if self.patch is None:
             return [max(round((math.prod(shape[1:]) / PATCHES[rank]) ** (1 / rank)), 1)] * rank
         given = self._given()
-        if len(given) not in (1, rank):
-            raise UserError(f"architecture.patch={self.patch} has not one number for each of {rank} axes")
         return given * rank if len(given) == 1 else given
 
     def _given(self) -> list[int]:
         return [self.patch] if isinstance(self.patch, int) else list(self.patch or [])
 
     def _check(self, shape: Shape) -> None:
-        if len(shape) - 1 not in PATCHES:
+        rank = len(shape) - 1
+        if rank not in PATCHES:
             raise UserError(f"architecture=pca_resnet cannot take data of shape {tuple(shape)}: use architecture=mlp")
+        if self.patch is not None and len(self._given()) not in (1, rank):
+            what = f"data of shape {tuple(shape)} in patches of {len(self._given())} axes"
+            raise UserError(f"architecture=pca_resnet cannot take {what}: use architecture=pca_resnet")
 
 
 class _Linear(nn.Module):
