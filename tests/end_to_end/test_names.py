@@ -25,7 +25,7 @@ def named(vaelab, tmp_path_factory):
         "experiment=images",
         "dataset.size=16",
         "dataset.batch_size=8",
-        "architecture.widths=[4,8]",
+        "architecture.width=4",
         "latent.dim=4",
     ]
     told = vaelab.train(
