@@ -177,7 +177,7 @@ class DataModule(L.LightningDataModule):
 
     def _best_code(self, size: int) -> LinearCode:
         held = self.batch("val", EVALUATION_BATCH).target
-        some = PCA_NUMBERS // held[0].numel()
+        some = max(PCA_NUMBERS // held[0].numel(), 1)
         seen = torch.cat(list(islice(self.augmented(), -(-some // EVALUATION_BATCH))))[:some]
         codes = (fit_linear_code(self.augmented, size), principal_components(seen, size, self.seed))
         return min(codes, key=lambda code: float((code.restore(code.project(held)) - held).square().mean()))
@@ -185,7 +185,7 @@ class DataModule(L.LightningDataModule):
     def augmented(self) -> Iterator[Tensor]:
         """Encoded training items as the first epochs have them, `(batch, *shape)` each; of a clean partner, that."""
         store = self.stores["train"]
-        left = min(LINEAR_ITEMS, LINEAR_NUMBERS // store.x[0].numel())
+        left = max(min(LINEAR_ITEMS, LINEAR_NUMBERS // store.x[0].numel()), 1)
         for epoch in count() if self.augmentation else [0]:
             serve = IndexLoader(
                 store,
